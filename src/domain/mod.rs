@@ -1,0 +1,6 @@
+//! What Maskline is about, as plain types and functions.
+//!
+//! Nothing here does I/O, reads a clock, draws a random number or knows a framework: whatever the outside
+//! decides comes in as an argument.
+
+pub mod phone;
