@@ -6,4 +6,6 @@
 pub mod domain;
 
 pub mod clock;
+pub mod db;
+pub mod seal;
 pub mod secrets;

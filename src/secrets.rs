@@ -1,14 +1,18 @@
-//! Random tokens, digests, keyed digests and comparisons in constant time.
+//! Random tokens, digests, keyed digests, password hashes and comparisons in constant time.
 //!
 //! Knows no users and no numbers: it works on bytes.
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
 
 /// A text that must not be seen: it hides itself in `Debug` and has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,4 +62,44 @@ pub fn keyed_digest(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
 /// Whether two byte strings are the same, in a time that tells only their lengths.
 pub fn same(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
+}
+
+/// Hashes a password by argon2id at the crate's default cost (19 MiB, two passes), as a PHC string.
+///
+/// Takes tens of milliseconds and 19 MiB: callers bound how many run at once.
+#[expect(clippy::missing_panics_doc, reason = "the default cost and a fresh salt are always accepted")]
+pub fn hash_password(password: &[u8]) -> String {
+    Argon2::default()
+        .hash_password(password)
+        .expect("the default cost and a fresh salt are accepted")
+        .to_string()
+}
+
+/// Whether the password is the one that was hashed. With no hash to compare with, as much work is done in vain, so
+/// that the time tells nothing.
+pub fn is_password(password: &[u8], hash: Option<&str>) -> bool {
+    static NOBODY: LazyLock<String> = LazyLock::new(|| hash_password(&random_bytes::<16>()));
+    let parsed = PasswordHash::new(hash.unwrap_or(&NOBODY));
+    let matches = parsed.is_ok_and(|parsed| Argon2::default().verify_password(password, &parsed).is_ok());
+    matches && hash.is_some()
+}
+
+/// A random (version 4) UUID.
+pub fn random_uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(random_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_known_by_its_hash_alone() {
+        let hash = hash_password(b"copper violin seventeen marsh");
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(is_password(b"copper violin seventeen marsh", Some(&hash)));
+        assert!(!is_password(b"copper violin seventeen", Some(&hash)));
+        assert!(!is_password(b"", None));
+        assert!(!is_password(b"x", Some("not a hash")));
+    }
 }

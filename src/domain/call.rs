@@ -2,6 +2,8 @@
 //!
 //! The heart of the product, as a pure function over facts; it must not know where the facts come from.
 
+use super::limits::Limits;
+use super::mask::MaskState;
 use super::phone::PhoneNumber;
 
 /// What a carrier is told to do with a call, in our words.
@@ -20,4 +22,253 @@ pub enum Instruction {
     Say(String),
     /// Do not answer at all.
     Reject,
+}
+
+/// What is known of a mask when somebody calls it.
+#[derive(Debug, Clone)]
+pub struct CalledMask {
+    /// The mask's own number.
+    pub phone: PhoneNumber,
+    /// Where it is in its life.
+    pub state: MaskState,
+    /// The real number, where one is registered, proved and still allowed.
+    pub destination: Option<PhoneNumber>,
+    /// Whether the real number is itself a mask of ours, living or at rest.
+    pub destination_is_mask: bool,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// The caller's number; `None` where it is hidden or unusable.
+    pub number: Option<PhoneNumber>,
+    /// Whether it is a mask of ours, living or at rest.
+    pub is_mask: bool,
+}
+
+/// How much the mask was called of late, this call not counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RecentCalls {
+    /// To the mask in the last hour.
+    pub hour: u32,
+    /// To the mask in the last day.
+    pub day: u32,
+    /// To the mask and not over yet.
+    pub live: u32,
+    /// By this caller to the mask in the last ten minutes.
+    pub caller_ten_minutes: u32,
+    /// By this caller to the mask in the last day.
+    pub caller_day: u32,
+    /// By this caller to the mask in the last ten seconds.
+    pub caller_ten_seconds: u32,
+    /// Of this caller to the mask turned away for their number in the last day.
+    pub caller_refused: u32,
+}
+
+/// Why a call is not connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No mask of ours, or none any more.
+    NotInService,
+    /// A mask at rest; sounds like [`Reason::NotInService`], so that nobody learns the difference.
+    Resting,
+    /// Paused.
+    Paused,
+    /// The owner calls the own mask.
+    OwnMask,
+    /// A mask calls a mask, or leads to one.
+    MaskToMask,
+    /// As many calls at once as a mask may have.
+    Busy,
+    /// Called too often.
+    OverLimit,
+    /// The rules of the house do not let it lead there any more.
+    NotAllowed,
+    /// We cannot tell at the moment.
+    Unavailable,
+}
+
+/// What is to be done with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Ring the real phone.
+    Connect {
+        /// The real number.
+        to: PhoneNumber,
+        /// The caller ID that it shows.
+        shown: PhoneNumber,
+    },
+    /// Say why not.
+    TurnAway(Reason),
+    /// Not even that: this caller has been told already.
+    Reject(Reason),
+}
+
+/// Decides what becomes of a call to a mask.
+pub fn decide(mask: &CalledMask, caller: Caller, recent: RecentCalls, limits: &Limits) -> Decision {
+    match &mask.state {
+        MaskState::Active => {}
+        MaskState::Paused { .. } => return Decision::TurnAway(Reason::Paused),
+        MaskState::Resting { .. } => return Decision::TurnAway(Reason::Resting),
+        _ => return Decision::TurnAway(Reason::NotInService),
+    }
+    let Some(destination) = mask.destination else {
+        return Decision::TurnAway(Reason::NotAllowed);
+    };
+    if caller.number == Some(destination) {
+        return Decision::TurnAway(Reason::OwnMask);
+    }
+    if mask.destination_is_mask || caller.is_mask || caller.number == Some(mask.phone) {
+        return Decision::TurnAway(Reason::MaskToMask);
+    }
+    if let Some(refusal) = over_limit(recent, limits) {
+        return refusal;
+    }
+    Decision::Connect { to: destination, shown: caller.number.unwrap_or(mask.phone) }
+}
+
+fn over_limit(recent: RecentCalls, limits: &Limits) -> Option<Decision> {
+    let (ten_minutes, caller_day) = limits.calls_per_caller;
+    let caller_too_often = recent.caller_ten_minutes >= ten_minutes
+        || recent.caller_day >= caller_day
+        || recent.caller_ten_seconds >= limits.calls_in_a_loop;
+    if recent.caller_refused > 0 {
+        return Some(Decision::Reject(Reason::OverLimit));
+    }
+    if caller_too_often {
+        return Some(Decision::TurnAway(Reason::OverLimit));
+    }
+    let (hour, day, at_once) = limits.calls_per_mask;
+    if recent.live >= at_once {
+        return Some(Decision::TurnAway(Reason::Busy));
+    }
+    (recent.hour >= hour || recent.day >= day).then_some(Decision::TurnAway(Reason::OverLimit))
+}
+
+/// How a connected call ended, by what the carrier told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// They talked; for how many seconds, where the carrier says.
+    Answered {
+        /// Talk time in seconds.
+        seconds: Option<u32>,
+    },
+    /// Nobody picked up.
+    NoAnswer,
+    /// The real phone was busy.
+    Busy,
+    /// The real phone turned the call away.
+    Refused,
+    /// The caller hung up before anybody picked up.
+    CallerHungUp,
+    /// The carrier could not, or does not tell.
+    DidNotConnect,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mask::PausedBy;
+    use chrono::DateTime;
+
+    fn number(text: &str) -> PhoneNumber {
+        PhoneNumber::from_e164(text).unwrap()
+    }
+
+    fn mask() -> CalledMask {
+        CalledMask {
+            phone: number("+14075550150"),
+            state: MaskState::Active,
+            destination: Some(number("+14075550101")),
+            destination_is_mask: false,
+        }
+    }
+
+    fn caller() -> Caller {
+        Caller { number: Some(number("+14155550123")), is_mask: false }
+    }
+
+    fn decided(mask: &CalledMask, caller: Caller, recent: RecentCalls) -> Decision {
+        decide(mask, caller, recent, &Limits::default())
+    }
+
+    #[test]
+    fn a_call_to_an_active_mask_rings_the_real_phone_and_shows_the_caller() {
+        assert_eq!(
+            decided(&mask(), caller(), RecentCalls::default()),
+            Decision::Connect { to: number("+14075550101"), shown: number("+14155550123") }
+        );
+    }
+
+    #[test]
+    fn a_hidden_caller_is_shown_as_the_mask() {
+        let hidden = Caller { number: None, is_mask: false };
+        assert_eq!(
+            decided(&mask(), hidden, RecentCalls::default()),
+            Decision::Connect { to: number("+14075550101"), shown: number("+14075550150") }
+        );
+    }
+
+    #[test]
+    fn only_an_active_mask_rings() {
+        for (state, reason) in [
+            (MaskState::Requested, Reason::NotInService),
+            (MaskState::Paused { by: PausedBy::Owner }, Reason::Paused),
+            (MaskState::Resting { until: DateTime::UNIX_EPOCH }, Reason::Resting),
+            (MaskState::Releasing, Reason::NotInService),
+            (MaskState::Released, Reason::NotInService),
+            (MaskState::Failed { reason: String::new() }, Reason::NotInService),
+            (MaskState::Lost, Reason::NotInService),
+        ] {
+            let mask = CalledMask { state, ..mask() };
+            assert_eq!(decided(&mask, caller(), RecentCalls::default()), Decision::TurnAway(reason));
+        }
+        let nowhere = CalledMask { destination: None, ..mask() };
+        assert_eq!(
+            decided(&nowhere, caller(), RecentCalls::default()),
+            Decision::TurnAway(Reason::NotAllowed)
+        );
+    }
+
+    #[test]
+    fn nothing_is_sent_round_in_a_circle() {
+        let owner = Caller { number: Some(number("+14075550101")), is_mask: false };
+        assert_eq!(decided(&mask(), owner, RecentCalls::default()), Decision::TurnAway(Reason::OwnMask));
+        let a_mask = Caller { is_mask: true, ..caller() };
+        assert_eq!(decided(&mask(), a_mask, RecentCalls::default()), Decision::TurnAway(Reason::MaskToMask));
+        let itself = Caller { number: Some(number("+14075550150")), is_mask: false };
+        assert_eq!(decided(&mask(), itself, RecentCalls::default()), Decision::TurnAway(Reason::MaskToMask));
+        let onward = CalledMask { destination_is_mask: true, ..mask() };
+        assert_eq!(
+            decided(&onward, caller(), RecentCalls::default()),
+            Decision::TurnAway(Reason::MaskToMask)
+        );
+    }
+
+    #[test]
+    fn limits_hold_at_their_defaults() {
+        let quiet = RecentCalls::default();
+        let connects = |recent| matches!(decided(&mask(), caller(), recent), Decision::Connect { .. });
+        let full = RecentCalls {
+            hour: 29,
+            day: 99,
+            live: 1,
+            caller_ten_minutes: 4,
+            caller_day: 14,
+            caller_ten_seconds: 2,
+            caller_refused: 0,
+        };
+        assert!(connects(full));
+        for (recent, decision) in [
+            (RecentCalls { hour: 30, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
+            (RecentCalls { day: 100, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
+            (RecentCalls { live: 2, ..quiet }, Decision::TurnAway(Reason::Busy)),
+            (RecentCalls { caller_ten_minutes: 5, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
+            (RecentCalls { caller_day: 15, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
+            (RecentCalls { caller_ten_seconds: 3, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
+            (RecentCalls { caller_refused: 1, ..quiet }, Decision::Reject(Reason::OverLimit)),
+        ] {
+            assert_eq!(decided(&mask(), caller(), recent), decision, "{recent:?}");
+        }
+    }
 }

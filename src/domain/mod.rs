@@ -3,4 +3,10 @@
 //! Nothing here does I/O, reads a clock, draws a random number or knows a framework: whatever the outside
 //! decides comes in as an argument.
 
+pub mod call;
+pub mod ids;
+pub mod limits;
+pub mod mask;
 pub mod phone;
+pub mod user;
+pub mod verification;

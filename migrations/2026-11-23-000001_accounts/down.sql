@@ -1,0 +1,1 @@
+DROP TABLE audit, rate_events, sessions, mailed_links, users;

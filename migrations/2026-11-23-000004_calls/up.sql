@@ -1,0 +1,20 @@
+-- One call to a mask with its story. The caller is sealed; the digest is keyed per mask.
+CREATE TABLE calls (
+    id uuid PRIMARY KEY,
+    mask_id uuid NOT NULL REFERENCES masks ON DELETE CASCADE,
+    -- The carrier's name of the event: whoever tells it twice is acted on once.
+    event_key text NOT NULL UNIQUE CHECK (length(event_key) <= 160),
+    caller_sealed bytea,
+    caller_lookup bytea CHECK (length(caller_lookup) = 32),
+    received_at timestamptz NOT NULL,
+    decision text NOT NULL CHECK (decision IN
+        ('connected', 'resting', 'paused', 'own_mask', 'mask_to_mask', 'hidden', 'busy', 'over_limit', 'not_allowed', 'unavailable')),
+    -- When the other side picked up, by what the carrier told.
+    answered_at timestamptz,
+    ending text CHECK (ending IN
+        ('answered', 'no_answer', 'busy', 'refused', 'caller_hung_up', 'did_not_connect')),
+    talk_seconds integer CHECK (talk_seconds >= 0),
+    ended_at timestamptz
+);
+CREATE INDEX calls_mask_id ON calls (mask_id, received_at DESC, id);
+CREATE INDEX calls_received_at ON calls (received_at);

@@ -1,0 +1,418 @@
+//! Masks: rented numbers with their whole life.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::{count_star, exists};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text, Timestamptz};
+use uuid::Uuid;
+
+use super::schema::{masks, users};
+use super::{Connection, DbError, hold_lock};
+use crate::domain::ids::{MaskId, NumberId, UserId};
+use crate::domain::mask::{Mask, MaskState, PausedBy};
+use crate::domain::phone::PhoneNumber;
+
+/// States in which a mask counts towards limits.
+const ALIVE: [&str; 3] = ["requested", "active", "paused"];
+/// States in which a mask holds its number.
+const HOLDING: [&str; 4] = ["active", "paused", "resting", "releasing"];
+/// Held while masks are counted in all.
+const COUNT_LOCK: i64 = 7_263_413;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = masks, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    number_id: Option<Uuid>,
+    country: String,
+    wanted_prefix: Option<String>,
+    e164: Option<String>,
+    elsewhere: bool,
+    label: String,
+    state: String,
+    requested_at: DateTime<Utc>,
+    paused_by: Option<String>,
+    rests_until: Option<DateTime<Utc>>,
+    failure: Option<String>,
+}
+
+impl TryFrom<Row> for Mask {
+    type Error = DbError;
+
+    fn try_from(row: Row) -> Result<Self, DbError> {
+        let phone = row
+            .e164
+            .as_deref()
+            .map(|e164| PhoneNumber::from_e164(e164).ok_or(DbError::Unreadable("masks.e164")));
+        Ok(Self {
+            id: MaskId(row.id),
+            user: UserId(row.user_id),
+            number: row.number_id.map(NumberId),
+            country: row.country.parse().map_err(|_| DbError::Unreadable("masks.country"))?,
+            phone: phone.transpose()?,
+            elsewhere: row.elsewhere,
+            state: state(&row)?,
+            requested_at: row.requested_at,
+            wanted_prefix: row.wanted_prefix,
+            label: row.label,
+        })
+    }
+}
+
+fn state(row: &Row) -> Result<MaskState, DbError> {
+    let broken = DbError::Unreadable("masks.state");
+    Ok(match row.state.as_str() {
+        "requested" => MaskState::Requested,
+        "active" => MaskState::Active,
+        "paused" => MaskState::Paused {
+            by: match row.paused_by.as_deref() {
+                Some("owner") => PausedBy::Owner,
+                Some("admin") => PausedBy::Admin,
+                Some("system") => PausedBy::System,
+                _ => return Err(broken),
+            },
+        },
+        "resting" => MaskState::Resting { until: row.rests_until.ok_or(broken)? },
+        "releasing" => MaskState::Releasing,
+        "released" => MaskState::Released,
+        "failed" => MaskState::Failed { reason: row.failure.clone().unwrap_or_default() },
+        "lost" => MaskState::Lost,
+        _ => return Err(broken),
+    })
+}
+
+fn paused_by_word(by: PausedBy) -> &'static str {
+    match by {
+        PausedBy::Owner => "owner",
+        PausedBy::Admin => "admin",
+        PausedBy::System => "system",
+    }
+}
+
+/// Writes a mask that is wished for.
+pub fn insert(conn: &mut Connection, mask: &Mask) -> Result<(), DbError> {
+    diesel::insert_into(masks::table)
+        .values((
+            masks::id.eq(mask.id.0),
+            masks::user_id.eq(mask.user.0),
+            masks::number_id.eq(mask.number.map(|number| number.0)),
+            masks::country.eq(mask.country.code()),
+            masks::wanted_prefix.eq(&mask.wanted_prefix),
+            masks::label.eq(&mask.label),
+            masks::state.eq(mask.state.word()),
+            masks::requested_at.eq(mask.requested_at),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// One of the user's masks.
+pub fn find(conn: &mut Connection, user: UserId, id: MaskId) -> Result<Option<Mask>, DbError> {
+    let row = masks::table
+        .find(id.0)
+        .filter(masks::user_id.eq(user.0))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(Mask::try_from).transpose()
+}
+
+/// One of the user's masks, held until the end of the transaction.
+pub fn find_to_change(conn: &mut Connection, user: UserId, id: MaskId) -> Result<Option<Mask>, DbError> {
+    let mask = hold(conn, id)?;
+    Ok(mask.filter(|mask| mask.user == user))
+}
+
+/// The mask of that id, whosever it is, held until the end of the transaction.
+pub fn hold(conn: &mut Connection, id: MaskId) -> Result<Option<Mask>, DbError> {
+    let row = masks::table.find(id.0).select(Row::as_select()).for_no_key_update().first(conn).optional()?;
+    row.map(Mask::try_from).transpose()
+}
+
+/// The first of the numbers that is a mask which holds it, held until the end of the transaction, so that its calls
+/// are counted one by one.
+pub fn hold_called(conn: &mut Connection, candidates: &[PhoneNumber]) -> Result<Option<Mask>, DbError> {
+    for candidate in candidates {
+        let row = masks::table
+            .filter(masks::e164.eq(candidate.e164()).and(masks::state.eq_any(HOLDING)))
+            .select(Row::as_select())
+            .for_no_key_update()
+            .first(conn)
+            .optional()?;
+        if let Some(row) = row {
+            return Mask::try_from(row).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the number is a mask of ours, living or at rest.
+pub fn is_mask(conn: &mut Connection, number: PhoneNumber) -> Result<bool, DbError> {
+    let held = masks::table.filter(masks::e164.eq(number.e164()).and(masks::state.eq_any(HOLDING)));
+    Ok(diesel::select(exists(held)).get_result(conn)?)
+}
+
+/// Those of the numbers that a mask of ours holds, or held and gave back after `since`.
+pub fn known_of(
+    conn: &mut Connection,
+    numbers: &[PhoneNumber],
+    since: DateTime<Utc>,
+) -> Result<Vec<PhoneNumber>, DbError> {
+    let texts: Vec<String> = numbers.iter().map(PhoneNumber::e164).collect();
+    let rows: Vec<Option<String>> = masks::table
+        .filter(masks::e164.eq_any(texts))
+        .filter(masks::state.eq_any(HOLDING).or(masks::released_at.gt(since)))
+        .select(masks::e164)
+        .load(conn)?;
+    Ok(rows.iter().flatten().filter_map(|e164| PhoneNumber::from_e164(e164)).collect())
+}
+
+/// The user's masks that still mean something to them: all but released ones, the newest first.
+pub fn list(conn: &mut Connection, user: UserId) -> Result<Vec<Mask>, DbError> {
+    let rows = masks::table
+        .filter(masks::user_id.eq(user.0).and(masks::state.ne_all(["releasing", "released"])))
+        .order((masks::requested_at.desc(), masks::id))
+        .limit(200)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Mask::try_from).collect()
+}
+
+/// The masks that lead to the number, living or at rest.
+pub fn list_of_number(conn: &mut Connection, number: NumberId) -> Result<Vec<Mask>, DbError> {
+    let rows = masks::table
+        .filter(masks::number_id.eq(number.0).and(masks::state.eq_any([
+            "requested",
+            "active",
+            "paused",
+            "resting",
+        ])))
+        .order((masks::requested_at, masks::id))
+        .select(Row::as_select())
+        .for_no_key_update()
+        .load(conn)?;
+    rows.into_iter().map(Mask::try_from).collect()
+}
+
+/// Moves the mask to another state, with the facts of the change.
+pub fn set_state(
+    conn: &mut Connection,
+    id: MaskId,
+    state: &MaskState,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let target = masks::table.find(id.0);
+    let word = masks::state.eq(state.word());
+    match state {
+        MaskState::Active => diesel::update(target)
+            .set((
+                word,
+                masks::paused_at.eq(None::<DateTime<Utc>>),
+                masks::paused_by.eq(None::<String>),
+                masks::revoked_at.eq(None::<DateTime<Utc>>),
+                masks::rests_until.eq(None::<DateTime<Utc>>),
+            ))
+            .execute(conn)?,
+        MaskState::Paused { by } => diesel::update(target)
+            .set((word, masks::paused_at.eq(now), masks::paused_by.eq(paused_by_word(*by))))
+            .execute(conn)?,
+        MaskState::Resting { until } => diesel::update(target)
+            .set((word, masks::revoked_at.eq(now), masks::rests_until.eq(until)))
+            .execute(conn)?,
+        MaskState::Released => {
+            diesel::update(target).set((word, masks::released_at.eq(now))).execute(conn)?
+        }
+        MaskState::Failed { reason } => {
+            diesel::update(target).set((word, masks::failure.eq(reason))).execute(conn)?
+        }
+        MaskState::Requested | MaskState::Releasing | MaskState::Lost => {
+            diesel::update(target).set(word).execute(conn)?
+        }
+    };
+    Ok(())
+}
+
+/// Gives the mask its rented number.
+pub fn set_phone(
+    conn: &mut Connection,
+    id: MaskId,
+    phone: PhoneNumber,
+    elsewhere: bool,
+) -> Result<(), DbError> {
+    diesel::update(masks::table.find(id.0))
+        .set((masks::e164.eq(phone.e164()), masks::elsewhere.eq(elsewhere)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Changes what its owner calls the mask.
+pub fn set_label(conn: &mut Connection, user: UserId, id: MaskId, label: &str) -> Result<bool, DbError> {
+    let changed = diesel::update(masks::table.find(id.0).filter(masks::user_id.eq(user.0)))
+        .set(masks::label.eq(label))
+        .execute(conn)?;
+    Ok(changed > 0)
+}
+
+/// Lets the mask lead to another of its owner's numbers.
+pub fn set_number(conn: &mut Connection, id: MaskId, number: NumberId) -> Result<(), DbError> {
+    diesel::update(masks::table.find(id.0)).set(masks::number_id.eq(number.0)).execute(conn)?;
+    Ok(())
+}
+
+/// How many masks there are, by what limits count.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    /// The user's, alive.
+    pub user_alive: i64,
+    /// The user's wishes of the last day that did not fail.
+    pub user_day: i64,
+    /// The user's wishes of the last 30 days that did not fail.
+    pub user_month: i64,
+    /// Everybody's, alive.
+    pub all_alive: i64,
+    /// Everybody's wishes of the last hour that did not fail.
+    pub all_hour: i64,
+}
+
+/// Counts masks; nobody else counts until the end of the transaction.
+pub fn count(conn: &mut Connection, user: UserId, now: DateTime<Utc>) -> Result<Counts, DbError> {
+    hold_lock(conn, COUNT_LOCK)?;
+    let mut since = |of: Option<UserId>, time: Option<DateTime<Utc>>| -> Result<i64, DbError> {
+        let mut query = masks::table.select(count_star()).into_boxed();
+        if let Some(of) = of {
+            query = query.filter(masks::user_id.eq(of.0));
+        }
+        query = match time {
+            Some(time) => query.filter(masks::requested_at.gt(time).and(masks::state.ne("failed"))),
+            None => query.filter(masks::state.eq_any(ALIVE)),
+        };
+        Ok(query.first(conn)?)
+    };
+    Ok(Counts {
+        user_alive: since(Some(user), None)?,
+        user_day: since(Some(user), Some(now - TimeDelta::days(1)))?,
+        user_month: since(Some(user), Some(now - TimeDelta::days(30)))?,
+        all_alive: since(None, None)?,
+        all_hour: since(None, Some(now - TimeDelta::hours(1)))?,
+    })
+}
+
+/// What an admin looks for.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// A part of the owner's address, or of the mask's digits.
+    pub text: String,
+    /// A state's word.
+    pub state: Option<String>,
+    /// Where in the list, from 0.
+    pub page: i64,
+}
+
+/// How many masks a page of an admin's list holds.
+pub const PAGE: i64 = 50;
+
+/// A mask as an admin sees it.
+#[derive(Debug, Clone)]
+pub struct AdminMask {
+    /// The mask.
+    pub mask: Mask,
+    /// Its owner's address.
+    pub owner: String,
+    /// When it was last called.
+    pub last_call: Option<DateTime<Utc>>,
+    /// Calls of the last 30 days.
+    pub calls: i64,
+}
+
+#[derive(QueryableByName)]
+struct CallsOfMask {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    mask_id: Uuid,
+    #[diesel(sql_type = diesel::sql_types::Nullable<Timestamptz>)]
+    last_call: Option<DateTime<Utc>>,
+    #[diesel(sql_type = BigInt)]
+    calls: i64,
+}
+
+/// One page of the masks that an admin looks for, the newest first, and how many there are in all.
+pub fn search(
+    conn: &mut Connection,
+    search: &Search,
+    now: DateTime<Utc>,
+) -> Result<(Vec<AdminMask>, i64), DbError> {
+    let filtered = || {
+        let mut query = masks::table.inner_join(users::table).into_boxed();
+        let text = search.text.trim().to_lowercase();
+        if !text.is_empty() {
+            let owner = users::email.like(contains(&text));
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            let about_numbers =
+                text.chars().all(|character| !character.is_alphabetic()) && !digits.is_empty();
+            query = if about_numbers {
+                query.filter(owner.or(masks::e164.like(contains(&digits)).is_not_distinct_from(true)))
+            } else {
+                query.filter(owner)
+            };
+        }
+        if let Some(state) = &search.state {
+            query = query.filter(masks::state.eq(state.clone()));
+        }
+        query
+    };
+    let total = filtered().select(count_star()).first(conn)?;
+    let rows: Vec<(Row, String)> = filtered()
+        .order((masks::requested_at.desc(), masks::id))
+        .offset(search.page.max(0) * PAGE)
+        .limit(PAGE)
+        .select((Row::as_select(), users::email))
+        .load(conn)?;
+    let ids: Vec<Uuid> = rows.iter().map(|(row, _)| row.id).collect();
+    let calls = calls_of(conn, &ids, now - TimeDelta::days(30))?;
+    let listed = |(row, owner): (Row, String)| {
+        let of_mask = calls.iter().find(|calls| calls.mask_id == row.id);
+        Ok(AdminMask {
+            owner,
+            last_call: of_mask.and_then(|calls| calls.last_call),
+            calls: of_mask.map_or(0, |calls| calls.calls),
+            mask: row.try_into()?,
+        })
+    };
+    Ok((rows.into_iter().map(listed).collect::<Result<_, DbError>>()?, total))
+}
+
+fn contains(text: &str) -> String {
+    format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
+
+fn calls_of(conn: &mut Connection, ids: &[Uuid], since: DateTime<Utc>) -> Result<Vec<CallsOfMask>, DbError> {
+    Ok(diesel::sql_query(
+        "SELECT mask_id, max(received_at) AS last_call, count(*) FILTER (WHERE received_at > $2) AS calls \
+         FROM calls WHERE mask_id = ANY($1) GROUP BY mask_id",
+    )
+    .bind::<diesel::sql_types::Array<diesel::sql_types::Uuid>, _>(ids)
+    .bind::<Timestamptz, _>(since)
+    .load(conn)?)
+}
+
+/// When each of the masks was last called.
+pub fn last_calls(conn: &mut Connection, ids: &[MaskId]) -> Result<Vec<(MaskId, DateTime<Utc>)>, DbError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = calls_of(conn, &ids, DateTime::UNIX_EPOCH)?;
+    Ok(rows.into_iter().filter_map(|row| Some((MaskId(row.mask_id), row.last_call?))).collect())
+}
+
+#[derive(QueryableByName)]
+struct StateCount {
+    #[diesel(sql_type = Text)]
+    state: String,
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// How many masks there are in each state.
+pub fn count_by_state(conn: &mut Connection) -> Result<Vec<(String, i64)>, DbError> {
+    let rows: Vec<StateCount> =
+        diesel::sql_query("SELECT state, count(*) AS count FROM masks GROUP BY state").load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.state, row.count)).collect())
+}

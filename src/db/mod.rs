@@ -1,0 +1,196 @@
+//! Postgres: the only place that names Diesel.
+//!
+//! [`Db::transaction`] hops once to a blocking thread per unit of work, and no more of them at a time than the pool
+//! is wide. Queries are free functions, noun by noun, and decide nothing.
+
+pub mod audit;
+pub mod calls;
+pub mod codes;
+pub mod links;
+pub mod masks;
+pub mod numbers;
+pub mod operations;
+pub mod rates;
+pub mod schema;
+pub mod sessions;
+pub mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::{Connection as _, RunQueryDsl as _};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use tokio::sync::Semaphore;
+
+/// A connection inside of a transaction; everybody else knows it by this name alone.
+pub type Connection = diesel::PgConnection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+/// Held while migrating, so that two processes do not do it at once.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7263412)";
+/// How long anybody waits for a free connection.
+const POOL_WAIT: Duration = Duration::from_secs(2);
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// It is away, starting, stopping, overloaded or too slow.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A row that must be unique is there already.
+    #[error("the database has it already ({0})")]
+    Conflict(String),
+    /// A row holds what it should not.
+    #[error("a row of the database cannot be read: {0}")]
+    Unreadable(&'static str),
+    /// Anything else; a fault of ours.
+    #[error("a query failed: {0}")]
+    Failed(String),
+}
+
+impl From<DieselError> for DbError {
+    fn from(error: DieselError) -> Self {
+        let text = error.to_string();
+        match error {
+            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, about) => {
+                Self::Conflict(about.constraint_name().unwrap_or_default().to_owned())
+            }
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            )
+            | DieselError::BrokenTransactionManager => Self::Unavailable(text),
+            _ if gone(&text) => Self::Unavailable(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
+/// Whether the message tells of a server that went away or was too slow; Diesel gives no codes for these.
+fn gone(message: &str) -> bool {
+    [
+        "terminating connection",
+        "server closed the connection",
+        "canceling statement",
+        "no connection to the server",
+        "the database system is",
+        "lock timeout",
+        "connection to server",
+    ]
+    .iter()
+    .any(|sign| message.contains(sign))
+}
+
+/// What the closure of a transaction ended with, on its way through Diesel.
+enum Ended<E> {
+    Database(DieselError),
+    Work(E),
+}
+
+impl<E> From<DieselError> for Ended<E> {
+    fn from(error: DieselError) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// The pool of connections.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<ConnectionManager<Connection>>,
+    turns: Arc<Semaphore>,
+}
+
+/// Bounds what a single statement may cost.
+#[derive(Debug)]
+struct Timeouts;
+
+impl CustomizeConnection<Connection, diesel::r2d2::Error> for Timeouts {
+    fn on_acquire(&self, conn: &mut Connection) -> Result<(), diesel::r2d2::Error> {
+        conn.batch_execute("SET statement_timeout = '2s'; SET lock_timeout = '1s'; SET timezone = 'UTC'")
+            .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+impl Db {
+    /// A pool of `width` connections to the database at `url`, which need not answer yet.
+    pub fn new(url: &str, width: u32) -> Self {
+        let pool = Pool::builder()
+            .max_size(width)
+            .min_idle(Some(1))
+            .connection_timeout(POOL_WAIT)
+            .connection_customizer(Box::new(Timeouts))
+            .build_unchecked(ConnectionManager::new(url));
+        Self { pool, turns: Arc::new(Semaphore::new(width as usize)) }
+    }
+
+    /// Runs the work in one transaction on a blocking thread: all of it is kept, or none.
+    pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let waiting = tokio::time::timeout(POOL_WAIT, self.turns.clone().acquire_owned());
+        let turn = waiting.await.map_err(|_| DbError::Unavailable("all connections are busy".into()))?;
+        let pool = self.pool.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut conn = pool.get().map_err(|error| DbError::Unavailable(error.to_string()))?;
+            conn.transaction(|conn| work(conn).map_err(Ended::Work)).map_err(|ended| match ended {
+                Ended::Database(error) => DbError::from(error).into(),
+                Ended::Work(error) => error,
+            })
+        });
+        task.await.unwrap_or_else(|_| Err(DbError::Failed("the work on the database panicked".into()).into()))
+    }
+
+    /// Whether the database answers.
+    pub async fn is_there(&self) -> bool {
+        self.transaction(|conn| {
+            diesel::sql_query("SELECT 1").execute(conn).map(|_| ()).map_err(DbError::from)
+        })
+        .await
+        .is_ok()
+    }
+}
+
+fn connect(url: &str) -> Result<Connection, DbError> {
+    Connection::establish(url).map_err(|error| DbError::Unavailable(error.to_string()))
+}
+
+/// Brings the database at `url` to this version's tables; returns the names of the migrations that ran.
+pub fn migrate(url: &str) -> Result<Vec<String>, DbError> {
+    let mut conn = connect(url)?;
+    conn.batch_execute(MIGRATION_LOCK)?;
+    let ran = conn.run_pending_migrations(MIGRATIONS).map_err(|error| DbError::Failed(error.to_string()))?;
+    Ok(ran.iter().map(ToString::to_string).collect())
+}
+
+/// Takes every migration back, the newest first; for the test that each has a way back.
+pub fn unmigrate(url: &str) -> Result<(), DbError> {
+    let mut conn = connect(url)?;
+    conn.revert_all_migrations(MIGRATIONS).map_err(|error| DbError::Failed(error.to_string()))?;
+    Ok(())
+}
+
+/// Whether the database at `url` lacks a migration of this version.
+pub fn is_behind(url: &str) -> Result<bool, DbError> {
+    let mut conn = connect(url)?;
+    conn.has_pending_migration(MIGRATIONS).map_err(|error| DbError::Failed(error.to_string()))
+}
+
+/// Runs one statement that stands outside of the tables, such as making a database.
+pub fn execute(url: &str, statement: &str) -> Result<(), DbError> {
+    Ok(connect(url)?.batch_execute(statement)?)
+}
+
+/// Waits until no other transaction holds the lock of this name, then holds it until the end of this one.
+fn hold_lock(conn: &mut Connection, name: i64) -> Result<(), DbError> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+        .bind::<diesel::sql_types::BigInt, _>(name)
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! Wishes about masks at the carrier: written down before they are sent, claimed one by one.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
+use uuid::Uuid;
+
+use super::schema::operations;
+use super::{Connection, DbError};
+use crate::domain::ids::{MaskId, OperationId, UserId};
+use crate::domain::phone::PhoneNumber;
+
+/// What is wished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To rent a number for the mask.
+    Buy,
+    /// To give its number back.
+    Release,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Buy => "buy",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// An operation that was claimed to be worked on.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its name.
+    pub id: OperationId,
+    /// The mask it is about.
+    pub mask: MaskId,
+    /// What is wished.
+    pub kind: Kind,
+    /// Whether nobody knows what came of the try before.
+    pub unclear: bool,
+    /// The number that was chosen before the carrier was asked for it.
+    pub chosen: Option<PhoneNumber>,
+    /// How often it was tried, this time included.
+    pub attempts: i32,
+    /// How often it was looked for at the carrier in vain after an unclear answer.
+    pub absences: i32,
+    /// When it was wished.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Writes a wish, due at `next_at`. A wish of the same key is there already: nothing is written, and its mask is
+/// told.
+pub fn insert(
+    conn: &mut Connection,
+    id: OperationId,
+    mask: MaskId,
+    kind: Kind,
+    key: &str,
+    now: DateTime<Utc>,
+    next_at: DateTime<Utc>,
+) -> Result<(), DbError> {
+    diesel::insert_into(operations::table)
+        .values((
+            operations::id.eq(id.0),
+            operations::mask_id.eq(mask.0),
+            operations::kind.eq(kind.word()),
+            operations::key.eq(key),
+            operations::state.eq("intended"),
+            operations::next_at.eq(next_at),
+            operations::created_at.eq(now),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The mask that the wish of that key made.
+pub fn mask_of_key(conn: &mut Connection, key: &str) -> Result<Option<MaskId>, DbError> {
+    let row: Option<Uuid> = operations::table
+        .filter(operations::key.eq(key))
+        .select(operations::mask_id)
+        .first(conn)
+        .optional()?;
+    Ok(row.map(MaskId))
+}
+
+/// The key of a user's wish to buy, from the token of the form they sent.
+pub fn buy_key(user: UserId, token: &str) -> String {
+    format!("buy|{user}|{token}")
+}
+
+#[derive(QueryableByName)]
+struct ClaimedRow {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    mask_id: Uuid,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    was: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    chosen: Option<String>,
+    #[diesel(sql_type = Integer)]
+    attempts: i32,
+    #[diesel(sql_type = Integer)]
+    absences: i32,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+}
+
+/// Claims the operation that is most overdue, under a lease of a minute by the database's clock. One whose lease ran
+/// out was being worked on by a process that died: what came of it is unclear.
+pub fn claim(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<Claimed>, DbError> {
+    let row: Option<ClaimedRow> = diesel::sql_query(
+        "WITH due AS ( \
+             SELECT id, state AS was FROM operations \
+             WHERE (state IN ('intended', 'unknown') AND next_at <= $1 \
+                    AND (lease_until IS NULL OR lease_until < clock_timestamp())) \
+                OR (state = 'in_flight' AND lease_until < clock_timestamp()) \
+             ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED) \
+         UPDATE operations SET \
+             state = CASE WHEN due.was = 'intended' THEN 'in_flight' ELSE 'unknown' END, \
+             attempts = attempts + 1, lease_until = clock_timestamp() + interval '60 seconds' \
+         FROM due WHERE operations.id = due.id \
+         RETURNING operations.id, mask_id, kind, due.was, chosen, attempts, absences, created_at",
+    )
+    .bind::<Timestamptz, _>(now)
+    .get_result(conn)
+    .optional()?;
+    row.map(claimed).transpose()
+}
+
+fn claimed(row: ClaimedRow) -> Result<Claimed, DbError> {
+    let kind = match row.kind.as_str() {
+        "buy" => Kind::Buy,
+        "release" => Kind::Release,
+        _ => return Err(DbError::Unreadable("operations.kind")),
+    };
+    Ok(Claimed {
+        id: OperationId(row.id),
+        mask: MaskId(row.mask_id),
+        kind,
+        unclear: row.was != "intended",
+        chosen: row.chosen.as_deref().and_then(PhoneNumber::from_e164),
+        attempts: row.attempts,
+        absences: row.absences,
+        created_at: row.created_at,
+    })
+}
+
+/// Writes down which number the carrier will be asked for.
+pub fn set_chosen(conn: &mut Connection, id: OperationId, chosen: PhoneNumber) -> Result<(), DbError> {
+    diesel::update(operations::table.find(id.0)).set(operations::chosen.eq(chosen.e164())).execute(conn)?;
+    Ok(())
+}
+
+/// The numbers that open operations have chosen.
+pub fn chosen_by_others(conn: &mut Connection, id: OperationId) -> Result<Vec<PhoneNumber>, DbError> {
+    let rows: Vec<Option<String>> = operations::table
+        .filter(operations::finished_at.is_null().and(operations::id.ne(id.0)))
+        .select(operations::chosen)
+        .load(conn)?;
+    Ok(rows.iter().flatten().filter_map(|chosen| PhoneNumber::from_e164(chosen)).collect())
+}
+
+/// How an operation goes on after a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// It surely had no effect and is tried again then, with another number.
+    Again(DateTime<Utc>),
+    /// Nobody knows; it is looked for then.
+    LookFor(DateTime<Utc>),
+    /// It was looked for in vain, and is looked for again then.
+    Absent(DateTime<Utc>),
+    /// Done.
+    Succeeded,
+    /// Not to be had.
+    Failed,
+    /// Only a person can go on.
+    NeedsPerson,
+}
+
+/// Settles a try, and gives the lease back.
+pub fn settle(
+    conn: &mut Connection,
+    id: OperationId,
+    next: &Next,
+    error: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let target = operations::table.find(id.0);
+    let common = (operations::last_error.eq(error), operations::lease_until.eq(None::<DateTime<Utc>>));
+    match next {
+        Next::Again(at) => diesel::update(target)
+            .set((
+                common,
+                operations::state.eq("intended"),
+                operations::next_at.eq(at),
+                operations::chosen.eq(None::<String>),
+                operations::absences.eq(0),
+            ))
+            .execute(conn)?,
+        Next::LookFor(at) => diesel::update(target)
+            .set((common, operations::state.eq("unknown"), operations::next_at.eq(at)))
+            .execute(conn)?,
+        Next::Absent(at) => diesel::update(target)
+            .set((
+                common,
+                operations::state.eq("unknown"),
+                operations::next_at.eq(at),
+                operations::absences.eq(operations::absences + 1),
+            ))
+            .execute(conn)?,
+        Next::Succeeded => diesel::update(target)
+            .set((common, operations::state.eq("succeeded"), operations::finished_at.eq(now)))
+            .execute(conn)?,
+        Next::Failed => diesel::update(target)
+            .set((common, operations::state.eq("failed"), operations::finished_at.eq(now)))
+            .execute(conn)?,
+        Next::NeedsPerson => {
+            diesel::update(target).set((common, operations::state.eq("needs_person"))).execute(conn)?
+        }
+    };
+    Ok(())
+}
+
+/// Takes the wish to release a mask back; tells whether it had not begun.
+pub fn withdraw_release(conn: &mut Connection, mask: MaskId, now: DateTime<Utc>) -> Result<bool, DbError> {
+    let waiting = operations::mask_id
+        .eq(mask.0)
+        .and(operations::kind.eq("release"))
+        .and(operations::state.eq("intended"));
+    let withdrawn = diesel::update(operations::table.filter(waiting))
+        .set((operations::state.eq("withdrawn"), operations::finished_at.eq(now)))
+        .execute(conn)?;
+    Ok(withdrawn > 0)
+}

@@ -1,0 +1,155 @@
+//! The tables as Diesel sees them; a test compares them with the migrated database.
+#![expect(missing_docs, reason = "the columns are described in the migrations")]
+
+diesel::table! {
+    users (id) {
+        id -> Uuid,
+        email -> Text,
+        role -> Text,
+        password_hash -> Text,
+        time_zone -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    mailed_links (token_digest) {
+        token_digest -> Bytea,
+        email -> Text,
+        role -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    sessions (key_digest) {
+        key_digest -> Bytea,
+        id -> Uuid,
+        user_id -> Uuid,
+        state -> Text,
+        device -> Text,
+        created_at -> Timestamptz,
+        seen_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    rate_events (bucket, at) {
+        bucket -> Bytea,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> Int8,
+        at -> Timestamptz,
+        actor -> Text,
+        actor_id -> Nullable<Uuid>,
+        action -> Text,
+        subject_id -> Uuid,
+        detail -> Text,
+    }
+}
+
+diesel::table! {
+    numbers (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        sealed -> Bytea,
+        lookup -> Bytea,
+        created_at -> Timestamptz,
+        verified_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    verifications (id) {
+        id -> Uuid,
+        number_id -> Uuid,
+        channel -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        tries_left -> Int4,
+        carrier_session -> Nullable<Text>,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    masks (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        number_id -> Nullable<Uuid>,
+        country -> Text,
+        wanted_prefix -> Nullable<Text>,
+        e164 -> Nullable<Text>,
+        elsewhere -> Bool,
+        label -> Text,
+        state -> Text,
+        requested_at -> Timestamptz,
+        paused_at -> Nullable<Timestamptz>,
+        paused_by -> Nullable<Text>,
+        revoked_at -> Nullable<Timestamptz>,
+        rests_until -> Nullable<Timestamptz>,
+        released_at -> Nullable<Timestamptz>,
+        failure -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    operations (id) {
+        id -> Uuid,
+        mask_id -> Uuid,
+        kind -> Text,
+        key -> Text,
+        state -> Text,
+        attempts -> Int4,
+        chosen -> Nullable<Text>,
+        absences -> Int4,
+        next_at -> Timestamptz,
+        lease_until -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    calls (id) {
+        id -> Uuid,
+        mask_id -> Uuid,
+        event_key -> Text,
+        caller_sealed -> Nullable<Bytea>,
+        caller_lookup -> Nullable<Bytea>,
+        received_at -> Timestamptz,
+        decision -> Text,
+        answered_at -> Nullable<Timestamptz>,
+        ending -> Nullable<Text>,
+        talk_seconds -> Nullable<Int4>,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(numbers -> users (user_id));
+diesel::joinable!(verifications -> numbers (number_id));
+diesel::joinable!(masks -> users (user_id));
+diesel::joinable!(masks -> numbers (number_id));
+diesel::joinable!(operations -> masks (mask_id));
+diesel::joinable!(calls -> masks (mask_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    mailed_links,
+    sessions,
+    rate_events,
+    audit,
+    numbers,
+    verifications,
+    masks,
+    operations,
+    calls,
+);

@@ -1,0 +1,69 @@
+//! The code that proves a number: its form, its life, and when the next may be sent.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How many digits a code has (some 20 bits).
+pub const DIGITS: usize = 6;
+
+/// What a try at a code came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the code.
+    Right,
+    /// It is not; so many tries are left.
+    Wrong {
+        /// Tries that are left; none means that the code is dead.
+        left: u32,
+    },
+}
+
+/// The code as six digits, from the first bytes of a keyed digest of the verification's id.
+pub fn code_from_digest(digest: &[u8; 32]) -> String {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest[..8]);
+    // 2^64 modulo 10^6 leaves a bias of less than one in 10^13.
+    format!("{:06}", u64::from_be_bytes(bytes) % 1_000_000)
+}
+
+/// The digits of what a person typed as a code: blanks and dashes do not count.
+pub fn typed_code(text: &str) -> Option<String> {
+    let digits: String =
+        text.chars().filter(|character| !matches!(character, ' ' | '-' | '\u{a0}')).collect();
+    (digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
+}
+
+/// The code as it is spoken, slowly: `4, 0, 7, …`.
+pub fn spoken(code: &str) -> String {
+    code.chars().map(String::from).collect::<Vec<_>>().join(", ")
+}
+
+/// When a user may have the next code for a number, after `sent` codes in a day of which the last went at
+/// `last`.
+pub fn next_send(sent: usize, last: DateTime<Utc>, waits: &[TimeDelta]) -> DateTime<Utc> {
+    let wait = waits.get(sent.saturating_sub(1)).or(waits.last()).copied().unwrap_or_default();
+    last + wait
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_six_digits_and_are_read_with_blanks() {
+        assert_eq!(code_from_digest(&[0; 32]), "000000");
+        assert_eq!(code_from_digest(&[0xff; 32]).len(), 6);
+        assert_eq!(typed_code(" 123 456 ").as_deref(), Some("123456"));
+        for text in ["12345", "1234567", "12345a", "", "١٢٣٤٥٦"] {
+            assert_eq!(typed_code(text), None, "{text}");
+        }
+        assert_eq!(spoken("407"), "4, 0, 7");
+    }
+
+    #[test]
+    fn each_send_waits_longer_than_the_one_before() {
+        let waits = [1, 2, 5, 15].map(TimeDelta::minutes);
+        let last = DateTime::UNIX_EPOCH;
+        let minutes = |sent| (next_send(sent, last, &waits) - last).num_minutes();
+        assert_eq!([1, 2, 3, 4, 5].map(minutes), [1, 2, 5, 15, 15]);
+    }
+}
