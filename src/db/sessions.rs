@@ -58,18 +58,35 @@ pub fn insert(
     Ok(())
 }
 
-/// What a live session holds, and when it was last seen.
-pub fn find(
-    conn: &mut Connection,
-    digest: [u8; 32],
-    now: DateTime<Utc>,
-) -> Result<Option<(String, DateTime<Utc>)>, DbError> {
+/// What a live session holds.
+pub fn find(conn: &mut Connection, digest: [u8; 32], now: DateTime<Utc>) -> Result<Option<String>, DbError> {
     Ok(sessions::table
         .find(digest.as_slice())
         .filter(sessions::expires_at.gt(now))
-        .select((sessions::state, sessions::seen_at))
+        .select(sessions::state)
         .first(conn)
         .optional()?)
+}
+
+/// Whose a session is, and its times.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Whose it is.
+    pub user: UserId,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it was last noted as used.
+    pub seen_at: DateTime<Utc>,
+}
+
+/// Whose the session is, and its times.
+pub fn seen(conn: &mut Connection, digest: [u8; 32]) -> Result<Option<Seen>, DbError> {
+    let row: Option<(Uuid, DateTime<Utc>, DateTime<Utc>)> = sessions::table
+        .find(digest.as_slice())
+        .select((sessions::user_id, sessions::created_at, sessions::seen_at))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(user, created_at, seen_at)| Seen { user: UserId(user), created_at, seen_at }))
 }
 
 /// Changes what a session holds.

@@ -1,0 +1,333 @@
+//! Accounts: mailed links, signing in, passwords.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{App, network, texts};
+use crate::db::audit::{self, Actor};
+use crate::db::links::{self, Link};
+use crate::db::rates::{self, Rule};
+use crate::db::users::{self, User};
+use crate::db::{DbError, sessions};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::limits::Rate;
+use crate::domain::user::{EmailAddress, Password, Role, WeakPassword};
+use crate::mail::Letter;
+use crate::secrets;
+
+/// Letters with links to one address an hour; past that none is sent, and nobody is told.
+const LETTERS_PER_ADDRESS: u32 = 5;
+/// Once an account has seen too many wrong passwords, one try is let through in this time.
+const SLOW_SIGN_IN: TimeDelta = TimeDelta::minutes(1);
+
+/// What somebody wants a mailed link for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkWish {
+    /// An account.
+    SignUp,
+    /// A new password.
+    NewPassword,
+}
+
+/// Why no link is mailed.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// Too many were asked for from there.
+    #[error("too many links were asked for")]
+    TooMany {
+        /// When it can be tried again.
+        until: DateTime<Utc>,
+    },
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A mailed link that can be used.
+#[derive(Debug, Clone)]
+pub struct OpenLink {
+    /// Whom it was sent to.
+    pub email: EmailAddress,
+    /// Whether there is an account already.
+    pub has_account: bool,
+}
+
+/// Why a password was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// The link was used, ran out, or never was.
+    #[error("the link cannot be used")]
+    LinkGone,
+    /// The current password is another.
+    #[error("the current password is wrong")]
+    WrongCurrent,
+    /// Too many wrong ones.
+    #[error("too many wrong passwords")]
+    TooMany {
+        /// When it can be tried again.
+        until: DateTime<Utc>,
+    },
+    /// It is too weak.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Why somebody was not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No such account, or another password: nobody learns which.
+    #[error("no account has that address and password")]
+    Wrong,
+    /// Too many wrong ones, for the account or from there.
+    #[error("too many failed sign-ins")]
+    TooMany {
+        /// When it can be tried again.
+        until: DateTime<Utc>,
+    },
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl App {
+    /// Mails a link with which whoever reads the mail chooses a password. The answer is the same whether there is an
+    /// account or not.
+    pub async fn mail_link(&self, email: EmailAddress, wish: LinkWish, address: IpAddr) -> Result<(), LinkError> {
+        let now = self.now();
+        let limits = &self.settings.limits;
+        let (what, count) = match wish {
+            LinkWish::SignUp => ("sign-up", limits.sign_ups_per_address),
+            LinkWish::NewPassword => ("new-password", limits.resets_per_address),
+        };
+        let from_there = [self.rule(what, &network(address), Rate::per_hour(count))];
+        let to_there = [self.rule("letters", email.as_str(), Rate::per_hour(LETTERS_PER_ADDRESS))];
+        let link = Link { email: email.clone(), role: Role::User };
+        let (token, digest, expires_at) = self.new_link(now);
+        let known = self.db.transaction(move |conn| {
+            if let Err(exceeded) = rates::take(conn, &from_there, now)? {
+                return Err(LinkError::TooMany { until: exceeded.until });
+            }
+            let may_write = rates::take(conn, &to_there, now)?.is_ok();
+            if may_write {
+                links::insert(conn, digest, &link, now, expires_at)?;
+            }
+            Ok(may_write.then_some(users::find_by_email(conn, &link.email)?.is_some()))
+        });
+        if let Some(has_account) = known.await? {
+            self.send_later(self.link_letter(email, has_account, wish, &token));
+        }
+        Ok(())
+    }
+
+    /// A link with which somebody becomes a user, or an admin; the answer is its address.
+    pub async fn invite(&self, email: EmailAddress, role: Role) -> Result<String, DbError> {
+        let now = self.now();
+        let (token, digest, expires_at) = self.new_link(now);
+        self.db.transaction(move |conn| links::insert(conn, digest, &Link { email, role }, now, expires_at)).await?;
+        Ok(self.link_url(&token))
+    }
+
+    /// Makes the user of that address an admin; `false` if there is none.
+    pub async fn promote(&self, email: EmailAddress) -> Result<bool, DbError> {
+        let now = self.now();
+        let work = move |conn: &mut _| {
+            let Some(user) = users::find_by_email(conn, &email)? else { return Ok(false) };
+            users::set_role(conn, user.id, Role::Admin)?;
+            // What was signed in as a user must sign in again, under an admin's shorter sessions.
+            sessions::end_others(conn, user.id, None)?;
+            audit::write(conn, now, Actor::Command, "user promoted", user.id.0, "")?;
+            Ok::<_, DbError>(true)
+        };
+        self.db.transaction(work).await
+    }
+
+    /// What the link is for, while it can be used; looking does not use it.
+    pub async fn open_link(&self, token: &str) -> Result<Option<OpenLink>, DbError> {
+        let (digest, now) = (secrets::digest(token.as_bytes()), self.now());
+        let work = move |conn: &mut _| {
+            let Some(link) = links::find(conn, digest, now)? else { return Ok(None) };
+            let has_account = users::find_by_email(conn, &link.email)?.is_some();
+            Ok::<_, DbError>(Some(OpenLink { email: link.email, has_account }))
+        };
+        self.db.transaction(work).await
+    }
+
+    /// Sets the password of the account that the link was mailed to, making it if there is none, and ends every
+    /// session it has.
+    pub async fn choose_password(&self, token: &str, password: &str) -> Result<User, PasswordError> {
+        let link = self.open_link(token).await?.ok_or(PasswordError::LinkGone)?;
+        let hash = self.new_hash(password, &link.email).await?;
+        let (digest, now, id) = (secrets::digest(token.as_bytes()), self.now(), UserId(secrets::random_uuid()));
+        let work = move |conn: &mut _| {
+            let link = links::take(conn, digest, now)?.ok_or(PasswordError::LinkGone)?;
+            let known = users::find_by_email(conn, &link.email)?;
+            let is_new = known.is_none();
+            let user = match known {
+                Some(known) => {
+                    users::set_password(conn, known.id, &hash)?;
+                    sessions::end_others(conn, known.id, None)?;
+                    audit::write(conn, now, Actor::User(known.id), "password chosen by link", known.id.0, "")?;
+                    if link.role == Role::Admin && known.role != Role::Admin {
+                        users::set_role(conn, known.id, Role::Admin)?;
+                        audit::write(conn, now, Actor::Command, "user promoted", known.id.0, "")?;
+                        User { role: Role::Admin, ..known }
+                    } else {
+                        known
+                    }
+                }
+                None => {
+                    let user = User { id, email: link.email, role: link.role, password_hash: hash, time_zone: "UTC".into() };
+                    users::insert(conn, &user, now)?;
+                    audit::write(conn, now, Actor::User(id), "user created", id.0, link.role.as_str())?;
+                    user
+                }
+            };
+            Ok::<_, PasswordError>((user, is_new))
+        };
+        let (user, is_new) = self.db.transaction(work).await?;
+        if !is_new {
+            self.tell_of_new_password(&user);
+        }
+        Ok(user)
+    }
+
+    /// The user with that address and password. Takes as long for an unknown address as for a known one.
+    pub async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> Result<User, SignInError> {
+        let now = self.now();
+        let email: Option<EmailAddress> = email.parse().ok();
+        let rules = self.sign_in_rules(email.as_ref().map_or("", |email| email.as_str()), Some(address));
+        let (taken, wanted) = (rules.clone(), email.clone());
+        let known = self.db.transaction(move |conn| {
+            if let Err(exceeded) = rates::take(conn, &taken, now)? {
+                return Err(SignInError::TooMany { until: exceeded.until });
+            }
+            Ok(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
+        });
+        let known = known.await?;
+        let is_right = self.is_password(password, known.as_ref().map(|user| user.password_hash.clone())).await?;
+        let Some(user) = known.filter(|_| is_right) else {
+            tracing::info!(target: "maskline::sign_in", network = %network(address), "a sign-in failed");
+            return Err(SignInError::Wrong);
+        };
+        let account = rules[0].bucket;
+        self.db
+            .transaction(move |conn| {
+                rates::give_back(conn, &rules, now)?;
+                rates::clear(conn, account)
+            })
+            .await?;
+        Ok(user)
+    }
+
+    /// Changes the password of somebody who knows the current one, and ends their other sessions.
+    pub async fn change_password(
+        &self,
+        user: &User,
+        session: SessionId,
+        current: &str,
+        new: &str,
+    ) -> Result<(), PasswordError> {
+        let now = self.now();
+        let rules = self.sign_in_rules(user.email.as_str(), None);
+        let taken = rules.clone();
+        self.db
+            .transaction(move |conn| match rates::take(conn, &taken, now)? {
+                Ok(()) => Ok(()),
+                Err(exceeded) => Err(PasswordError::TooMany { until: exceeded.until }),
+            })
+            .await?;
+        if !self.is_password(current, Some(user.password_hash.clone())).await? {
+            return Err(PasswordError::WrongCurrent);
+        }
+        let (id, account) = (user.id, rules[0].bucket);
+        let hash = self.new_hash(new, &user.email).await;
+        self.db
+            .transaction(move |conn| {
+                rates::clear(conn, account)?;
+                let hash = hash?;
+                users::set_password(conn, id, &hash)?;
+                sessions::end_others(conn, id, Some(session))?;
+                audit::write(conn, now, Actor::User(id), "password changed", id.0, "")?;
+                Ok::<_, PasswordError>(())
+            })
+            .await?;
+        self.tell_of_new_password(user);
+        Ok(())
+    }
+
+    /// The user of that id, as they are now.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, DbError> {
+        self.db.transaction(move |conn| users::find(conn, id)).await
+    }
+
+    /// Shows times to the user by the clocks of that zone (an IANA name).
+    pub async fn set_time_zone(&self, user: UserId, zone: chrono_tz::Tz) -> Result<(), DbError> {
+        self.db.transaction(move |conn| users::set_time_zone(conn, user, zone.name())).await
+    }
+
+    fn new_link(&self, now: DateTime<Utc>) -> (String, [u8; 32], DateTime<Utc>) {
+        let token = secrets::random_token();
+        let digest = secrets::digest(token.as_bytes());
+        (token, digest, now + self.settings.limits.link_life)
+    }
+
+    fn link_url(&self, token: &str) -> String {
+        format!("{}/links/{token}", self.settings.public_url)
+    }
+
+    fn link_letter(&self, to: EmailAddress, has_account: bool, wish: LinkWish, token: &str) -> Letter {
+        let letter = texts::LinkLetter {
+            has_account,
+            wanted_account: wish == LinkWish::SignUp,
+            url: &self.link_url(token),
+            minutes: self.settings.limits.link_life.num_minutes(),
+        };
+        let subject = if has_account { "Choose a new password for Maskline" } else { "Welcome to Maskline" };
+        Letter { to, subject: subject.into(), text: texts::text(&letter) + "\n" }
+    }
+
+    fn tell_of_new_password(&self, user: &User) {
+        let letter = texts::PasswordChanged { public_url: &self.settings.public_url };
+        self.send_later(Letter {
+            to: user.email.clone(),
+            subject: "Your Maskline password was changed".into(),
+            text: texts::text(&letter) + "\n",
+        });
+    }
+
+    async fn new_hash(&self, password: &str, email: &EmailAddress) -> Result<String, PasswordError> {
+        let (password, email) = (password.to_owned(), email.clone());
+        let hashed = self.hashing(move || {
+            Password::chosen(&password, &email).map(|password| secrets::hash_password(password.as_bytes()))
+        });
+        Ok(hashed.await??)
+    }
+
+    async fn is_password(&self, password: &str, hash: Option<String>) -> Result<bool, DbError> {
+        let typed = Password::typed(password);
+        self.hashing(move || {
+            let bytes = typed.as_ref().map_or(&b""[..], Password::as_bytes);
+            secrets::is_password(bytes, hash.as_deref()) && typed.is_some()
+        })
+        .await
+    }
+
+    /// The account's bucket comes first; where the sign-in comes from has its own.
+    fn sign_in_rules(&self, email: &str, address: Option<IpAddr>) -> Vec<Rule> {
+        let limits = &self.settings.limits;
+        let per_account = Rate::per_minutes(limits.failures_per_account, 15);
+        let mut rules = vec![Rule {
+            then_one_per: Some(SLOW_SIGN_IN),
+            ..self.rule("failed sign-in", email, per_account)
+        }];
+        if let Some(address) = address {
+            let rate = Rate::per_minutes(limits.failures_per_address, 10);
+            rules.push(self.rule("failed sign-in from", &network(address), rate));
+        }
+        rules
+    }
+}

@@ -1,0 +1,109 @@
+//! What admins see and do: every mask from the outside, never a real number.
+
+use super::{App, texts};
+use crate::db::audit::Actor;
+use crate::db::masks::{self, AdminMask, Search};
+use crate::db::{DbError, numbers, users};
+use crate::domain::ids::{MaskId, UserId};
+use crate::domain::mask::{Mask, MaskState, WrongState};
+use crate::mail::Letter;
+
+/// The longest reason, in characters.
+pub const LONGEST_REASON: usize = 200;
+
+/// Why a mask was not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// No such mask.
+    #[error("no such mask")]
+    NotFound,
+    /// No reason was given, or too long a one.
+    #[error("Give a reason of at most {LONGEST_REASON} characters: the owner of the mask reads it.")]
+    Reason,
+    /// Its state does not allow it.
+    #[error(transparent)]
+    State(#[from] WrongState),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A mask in an admin's list.
+#[derive(Debug, Clone)]
+pub struct ReviewedMask {
+    /// The mask with its owner and calls.
+    pub listed: AdminMask,
+    /// The last two digits of the real number, all that an admin sees of it.
+    pub last_two: Option<String>,
+}
+
+/// A page of an admin's list.
+#[derive(Debug, Clone)]
+pub struct Review {
+    /// The masks, the newest first.
+    pub masks: Vec<ReviewedMask>,
+    /// How many there are in all.
+    pub total: i64,
+    /// How many there are in each state, whatever is searched for.
+    pub by_state: Vec<(String, i64)>,
+}
+
+impl App {
+    /// A page of all masks that fit the search.
+    pub async fn review(&self, search: Search) -> Result<Review, DbError> {
+        let now = self.now();
+        let work = move |conn: &mut _| {
+            let (found, total) = masks::search(conn, &search, now)?;
+            let ids: Vec<_> = found.iter().filter_map(|found| found.mask.number).collect();
+            Ok::<_, DbError>((found, total, numbers::list_by_ids(conn, &ids)?, masks::count_by_state(conn)?))
+        };
+        let (found, total, stored, by_state) = self.db.transaction(work).await?;
+        let reviewed = |listed: AdminMask| {
+            let stored = stored.iter().find(|stored| Some(stored.id) == listed.mask.number);
+            let number = stored.and_then(|stored| self.own_number(stored).number);
+            ReviewedMask { listed, last_two: number.map(|number| number.last_two()) }
+        };
+        Ok(Review { masks: found.into_iter().map(reviewed).collect(), total, by_state })
+    }
+
+    /// A mask and its owner's address.
+    pub async fn any_mask(&self, id: MaskId) -> Result<Option<(Mask, String)>, DbError> {
+        let work = move |conn: &mut _| {
+            let Some(mask) = masks::hold(conn, id)? else { return Ok(None) };
+            let owner = users::find(conn, mask.user)?.map_or(String::new(), |user| user.email.to_string());
+            Ok::<_, DbError>(Some((mask, owner)))
+        };
+        self.db.transaction(work).await
+    }
+
+    /// Revokes anybody's mask for a reason, which its owner is told.
+    pub async fn revoke_any_mask(&self, admin: UserId, id: MaskId, reason: &str) -> Result<(), AdminError> {
+        let reason: String = reason.trim().chars().filter(|character| !character.is_control()).collect();
+        if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
+            return Err(AdminError::Reason);
+        }
+        let (now, rest, told) = (self.now(), self.settings.limits.rest, reason.clone());
+        let work = move |conn: &mut _| {
+            let mask = masks::hold(conn, id)?.ok_or(AdminError::NotFound)?;
+            mask.revoke(now + rest)?;
+            let was_resting = matches!(mask.state, MaskState::Resting { .. });
+            super::masks::revoke_held(conn, &mask, Actor::Admin(admin), &reason, now, rest)?;
+            let owner = users::find(conn, mask.user)?.filter(|_| !was_resting);
+            Ok::<_, AdminError>(owner.map(|owner| (owner, mask)))
+        };
+        if let Some((owner, mask)) = self.db.transaction(work).await? {
+            let letter = texts::MaskRevoked {
+                mask: &mask.phone.map_or(String::new(), |phone| phone.grouped()),
+                reason: &told,
+                until: &(now + rest).format("%-d %B %Y").to_string(),
+                public_url: &self.settings.public_url,
+            };
+            self.send_later(Letter {
+                to: owner.email,
+                subject: "One of your masks was revoked".into(),
+                text: texts::text(&letter) + "\n",
+            });
+        }
+        Ok(())
+    }
+}

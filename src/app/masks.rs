@@ -1,0 +1,436 @@
+//! Masks: wished for, shown, labelled, paused, revoked, brought back.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+
+use super::App;
+use super::numbers::OwnNumber;
+use crate::carrier::Area;
+use crate::db::audit::{self, Actor};
+use crate::db::calls::{self, LoggedCall};
+use crate::db::operations::{self, Kind};
+use crate::db::{Connection, DbError, masks, numbers, users};
+use crate::domain::ids::{MaskId, NumberId, OperationId, UserId};
+use crate::domain::limits::Limits;
+use crate::domain::mask::{LabelTooLong, Mask, MaskState, PausedBy, WrongState, label};
+use crate::domain::phone::{Country, PhoneNumber};
+use crate::seal::Place;
+use crate::secrets;
+
+/// Where a mask is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WantedArea {
+    /// In the area of the number it hides.
+    Same,
+    /// In the area of that prefix, digits without plus.
+    Prefix(String),
+    /// Anywhere in the country of the number it hides.
+    Any,
+}
+
+/// A wish for a mask.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The proved number that it hides.
+    pub number: NumberId,
+    /// Where it is wanted.
+    pub area: WantedArea,
+    /// What its owner calls it.
+    pub label: String,
+    /// The token of the form, so that one that is sent twice is one wish.
+    pub token: String,
+}
+
+/// Why a mask was not wished for.
+#[derive(Debug, thiserror::Error)]
+pub enum WishError {
+    /// Not one of the user's numbers.
+    #[error("no such number")]
+    NoNumber,
+    /// The number is not proved.
+    #[error("the number is not proved")]
+    NotVerified,
+    /// No masks are to be had there, or the carrier does not tell where.
+    #[error("no such area")]
+    NoArea,
+    /// The form's token is missing or too long.
+    #[error("the form is not whole")]
+    NoToken,
+    /// The label is too long.
+    #[error(transparent)]
+    Label(#[from] LabelTooLong),
+    /// A limit.
+    #[error("a limit of masks was reached")]
+    Limit(MaskLimit),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A limit of masks, with its figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskLimit {
+    /// Of the user's, alive at once.
+    Alive(u32),
+    /// Of the user's, in a day.
+    Day(u32),
+    /// Of the user's, in 30 days.
+    Month(u32),
+    /// Of the whole house.
+    House,
+}
+
+/// Why a mask was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// Not one of the user's masks.
+    #[error("no such mask")]
+    NotFound,
+    /// Its state does not allow it.
+    #[error(transparent)]
+    State(#[from] WrongState),
+    /// The label is too long.
+    #[error(transparent)]
+    Label(#[from] LabelTooLong),
+    /// It leads nowhere: the number it hid is gone, and no other proved one was named.
+    #[error("no proved number to lead to")]
+    NoNumber,
+    /// A limit.
+    #[error("a limit of masks was reached")]
+    Limit(MaskLimit),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A mask with when it was last called.
+#[derive(Debug, Clone)]
+pub struct ListedMask {
+    /// The mask.
+    pub mask: Mask,
+    /// When it was last called.
+    pub last_call: Option<DateTime<Utc>>,
+}
+
+/// A call in the log, opened for the mask's owner.
+#[derive(Debug, Clone)]
+pub struct ShownCall {
+    /// The story.
+    pub call: LoggedCall,
+    /// The caller; `None` where hidden.
+    pub caller: Option<PhoneNumber>,
+}
+
+/// A mask with everything its owner sees.
+#[derive(Debug, Clone)]
+pub struct ShownMask {
+    /// The mask.
+    pub mask: Mask,
+    /// The number it leads to.
+    pub number: Option<OwnNumber>,
+    /// A page of its calls, the newest first.
+    pub calls: Vec<ShownCall>,
+    /// How many calls there are in all.
+    pub calls_in_all: i64,
+    /// Calls by day, of 30 days, in the owner's zone.
+    pub days: Vec<(NaiveDate, i64)>,
+}
+
+impl App {
+    /// Writes down the wish for a mask; the worker asks the carrier. The same form sent twice is one wish.
+    pub async fn wish_mask(&self, user: UserId, wish: Wish) -> Result<MaskId, WishError> {
+        let label = label(&wish.label)?;
+        if wish.token.len() < 16 || wish.token.len() > 64 {
+            return Err(WishError::NoToken);
+        }
+        let number = wish.number;
+        let stored = self.db.transaction(move |conn| numbers::find(conn, user, number)).await?;
+        let stored = stored.ok_or(WishError::NoNumber)?;
+        let phone = self.sealer.open(&stored.sealed, Place::number(number.0)).map_err(|_| WishError::NoNumber)?;
+        let (country, wanted_prefix) = self.place(phone, wish.area).await?;
+        let (now, limits, id) = (self.now(), self.settings.limits.clone(), MaskId(secrets::random_uuid()));
+        let mask = Mask {
+            id,
+            user,
+            number: Some(number),
+            country,
+            wanted_prefix,
+            phone: None,
+            elsewhere: false,
+            label,
+            state: MaskState::Requested,
+            requested_at: now,
+        };
+        let (key, operation) = (operations::buy_key(user, &wish.token), OperationId(secrets::random_uuid()));
+        let work = move |conn: &mut _| {
+            users::lock(conn, user)?;
+            if let Some(known) = operations::mask_of_key(conn, &key)? {
+                return Ok(known);
+            }
+            let stored = numbers::find(conn, user, number)?.ok_or(WishError::NoNumber)?;
+            stored.verified_at.ok_or(WishError::NotVerified)?;
+            if masks::is_mask(conn, phone)? {
+                return Err(WishError::NoNumber);
+            }
+            room_for_another(conn, user, &limits, now)?.map_err(WishError::Limit)?;
+            masks::insert(conn, &mask)?;
+            operations::insert(conn, operation, id, Kind::Buy, &key, now, now)?;
+            audit::write(conn, now, Actor::User(user), "mask requested", id.0, "")?;
+            Ok(id)
+        };
+        let mask = self.db.transaction(work).await?;
+        self.wake.notify_one();
+        Ok(mask)
+    }
+
+    /// The user's masks that still mean something to them, the newest first.
+    pub async fn masks(&self, user: UserId) -> Result<Vec<ListedMask>, DbError> {
+        let work = move |conn: &mut _| {
+            let list = masks::list(conn, user)?;
+            let ids: Vec<MaskId> = list.iter().map(|mask| mask.id).collect();
+            Ok::<_, DbError>((list, masks::last_calls(conn, &ids)?))
+        };
+        let (list, last) = self.db.transaction(work).await?;
+        let listed = |mask: Mask| {
+            let last_call = last.iter().find(|(id, _)| *id == mask.id).map(|(_, at)| *at);
+            ListedMask { mask, last_call }
+        };
+        Ok(list.into_iter().map(listed).collect())
+    }
+
+    /// One of the user's masks.
+    pub async fn mask(&self, user: UserId, id: MaskId) -> Result<Option<Mask>, DbError> {
+        self.db.transaction(move |conn| masks::find(conn, user, id)).await
+    }
+
+    /// One of the user's masks with a page of its log, the days by the clocks of `zone`.
+    pub async fn shown_mask(
+        &self,
+        user: UserId,
+        id: MaskId,
+        page: i64,
+        zone: chrono_tz::Tz,
+    ) -> Result<Option<ShownMask>, DbError> {
+        let since = self.now() - TimeDelta::days(30);
+        let work = move |conn: &mut _| {
+            let Some(mask) = masks::find(conn, user, id)? else { return Ok(None) };
+            let number = match mask.number {
+                Some(number) => numbers::find(conn, user, number)?,
+                None => None,
+            };
+            let (log, calls_in_all) = calls::log(conn, id, page)?;
+            let days = calls::by_day(conn, id, since, zone.name())?;
+            Ok::<_, DbError>(Some((mask, number, log, calls_in_all, days)))
+        };
+        let found = self.db.transaction(work).await?;
+        Ok(found.map(|(mask, number, log, calls_in_all, days)| ShownMask {
+            mask,
+            number: number.as_ref().map(|stored| self.own_number(stored)),
+            calls: log.into_iter().map(|call| self.shown_call(call)).collect(),
+            calls_in_all,
+            days,
+        }))
+    }
+
+    /// Changes what the mask is called.
+    pub async fn label_mask(&self, user: UserId, id: MaskId, text: &str) -> Result<(), ChangeError> {
+        let (label, now) = (label(text)?, self.now());
+        let work = move |conn: &mut _| {
+            if !masks::set_label(conn, user, id, &label)? {
+                return Err(ChangeError::NotFound);
+            }
+            Ok(audit::write(conn, now, Actor::User(user), "mask labelled", id.0, "")?)
+        };
+        self.db.transaction(work).await
+    }
+
+    /// The mask turns callers away until it is resumed.
+    pub async fn pause_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+        self.change(user, id, "mask paused", |mask| mask.pause(PausedBy::Owner)).await
+    }
+
+    /// The mask rings again.
+    pub async fn resume_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+        self.change(user, id, "mask resumed", |mask| mask.resume(PausedBy::Owner)).await
+    }
+
+    /// The mask rings nobody from now on; until when it can be brought back is the answer.
+    pub async fn revoke_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+        let (now, rest) = (self.now(), self.settings.limits.rest);
+        let work = move |conn: &mut _| {
+            let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
+            mask.revoke(now + rest)?;
+            Ok(revoke_held(conn, &mask, Actor::User(user), "", now, rest)?)
+        };
+        self.db.transaction(work).await
+    }
+
+    /// The mask comes back from its rest, onto the number it led to, or onto another of the owner's.
+    pub async fn restore_mask(
+        &self,
+        user: UserId,
+        id: MaskId,
+        onto: Option<NumberId>,
+    ) -> Result<(), ChangeError> {
+        let (now, limits) = (self.now(), self.settings.limits.clone());
+        let work = move |conn: &mut _| {
+            users::lock(conn, user)?;
+            let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
+            let state = mask.restore(now)?;
+            let number = onto.or(mask.number).ok_or(ChangeError::NoNumber)?;
+            let stored = numbers::find(conn, user, number)?.ok_or(ChangeError::NoNumber)?;
+            stored.verified_at.ok_or(ChangeError::NoNumber)?;
+            let alive = masks::count(conn, user, now)?;
+            if alive.user_alive >= i64::from(limits.masks_per_user.0) {
+                return Err(ChangeError::Limit(MaskLimit::Alive(limits.masks_per_user.0)));
+            }
+            if !operations::withdraw_release(conn, id, now)? {
+                return Err(WrongState::NotResting.into());
+            }
+            masks::set_number(conn, id, number)?;
+            masks::set_state(conn, id, &state, now)?;
+            Ok(audit::write(conn, now, Actor::User(user), "mask restored", id.0, "")?)
+        };
+        self.db.transaction(work).await
+    }
+
+    async fn change(
+        &self,
+        user: UserId,
+        id: MaskId,
+        action: &'static str,
+        step: impl FnOnce(&Mask) -> Result<MaskState, WrongState> + Send + 'static,
+    ) -> Result<(), ChangeError> {
+        let now = self.now();
+        let work = move |conn: &mut _| {
+            let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
+            let state = step(&mask)?;
+            if state != mask.state {
+                masks::set_state(conn, id, &state, now)?;
+                audit::write(conn, now, Actor::User(user), action, id.0, "")?;
+            }
+            Ok(())
+        };
+        self.db.transaction(work).await
+    }
+
+    /// The country and the prefix that a wish means.
+    async fn place(&self, number: PhoneNumber, area: WantedArea) -> Result<(Country, Option<String>), WishError> {
+        let own = number.country().ok_or(WishError::NoArea)?;
+        let served = |country: &Country| self.settings.mask_countries.contains(country);
+        match area {
+            WantedArea::Any => Ok((Some(own).filter(served).ok_or(WishError::NoArea)?, None)),
+            WantedArea::Prefix(prefix) => {
+                let areas = self.areas().await.map_err(|_| WishError::NoArea)?;
+                let known = areas.iter().find(|area| area.prefix == prefix).ok_or(WishError::NoArea)?;
+                let country = country_of(&known.prefix).filter(served).ok_or(WishError::NoArea)?;
+                Ok((country, Some(prefix)))
+            }
+            WantedArea::Same => {
+                let country = Some(own).filter(served).ok_or(WishError::NoArea)?;
+                let areas = self.areas().await.unwrap_or_default();
+                Ok((country, own_prefix(number, &areas)))
+            }
+        }
+    }
+
+    fn shown_call(&self, call: LoggedCall) -> ShownCall {
+        let sealed = call.caller_sealed.as_deref();
+        let caller = sealed.and_then(|sealed| self.sealer.open(sealed, Place::caller(call.id.0)).ok());
+        ShownCall { call, caller }
+    }
+}
+
+/// The area of a number: the longest prefix of an area that begins it. Where the carrier tells none, North America's
+/// three digits are known.
+pub fn own_prefix(number: PhoneNumber, areas: &[Area]) -> Option<String> {
+    let digits = number.digits();
+    let of_carrier = areas.iter().filter(|area| digits.starts_with(&area.prefix));
+    let longest = of_carrier.max_by_key(|area| area.prefix.len()).map(|area| area.prefix.clone());
+    longest.or_else(|| digits.starts_with('1').then(|| digits[..4].to_owned()))
+}
+
+/// The country of an area, by what a number there would be.
+pub fn country_of(prefix: &str) -> Option<Country> {
+    let filled = |length: usize| {
+        let digits: String = prefix.chars().chain("5550150".repeat(2).chars()).take(length).collect();
+        PhoneNumber::from_e164(&format!("+{digits}")).and_then(|number| number.country())
+    };
+    if prefix.starts_with('1') { filled(11) } else { (9..=13).find_map(filled) }
+}
+
+/// Revokes a mask that is held: it rests, and its release is due at the end of the rest. One that never came to be, or
+/// is over already, stays as it is.
+pub(super) fn revoke_held(
+    conn: &mut Connection,
+    mask: &Mask,
+    actor: Actor,
+    reason: &str,
+    now: DateTime<Utc>,
+    rest: TimeDelta,
+) -> Result<(), DbError> {
+    let until = now + rest;
+    let already = matches!(mask.state, MaskState::Resting { .. });
+    if let Ok(state) = mask.revoke(until)
+        && !already
+    {
+        masks::set_state(conn, mask.id, &state, now)?;
+        let key = format!("release|{}|{}", mask.id, now.timestamp_micros());
+        operations::insert(conn, OperationId(secrets::random_uuid()), mask.id, Kind::Release, &key, now, until)?;
+        audit::write(conn, now, actor, "mask revoked", mask.id.0, reason)?;
+    }
+    Ok(())
+}
+
+/// Whether the user may have one more mask.
+fn room_for_another(
+    conn: &mut Connection,
+    user: UserId,
+    limits: &Limits,
+    now: DateTime<Utc>,
+) -> Result<Result<(), MaskLimit>, DbError> {
+    let counts = masks::count(conn, user, now)?;
+    let (alive, day, month) = limits.masks_per_user;
+    let (all_alive, all_hour) = limits.masks_in_all;
+    let full = |count: i64, limit: u32| count >= i64::from(limit);
+    Ok(if full(counts.user_alive, alive) {
+        Err(MaskLimit::Alive(alive))
+    } else if full(counts.user_day, day) {
+        Err(MaskLimit::Day(day))
+    } else if full(counts.user_month, month) {
+        Err(MaskLimit::Month(month))
+    } else if full(counts.all_alive, all_alive) || full(counts.all_hour, all_hour) {
+        Err(MaskLimit::House)
+    } else {
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_country_of_an_area_is_that_of_its_numbers() {
+        for (prefix, country) in [("1407", "US"), ("1416", "CA"), ("1809", "DO"), ("4420", "GB"), ("44161", "GB"), ("31", "NL")] {
+            assert_eq!(country_of(prefix).map(|country| country.to_string()).as_deref(), Some(country), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn the_area_of_a_number_is_the_longest_prefix_that_begins_it() {
+        let area = |prefix: &str| Area {
+            prefix: prefix.into(),
+            city: None,
+            state: None,
+            country: None,
+            texts: None,
+            toll_free: false,
+        };
+        let number = PhoneNumber::from_e164("+442079460123").unwrap();
+        let areas = [area("44"), area("4420"), area("1407")];
+        assert_eq!(own_prefix(number, &areas).as_deref(), Some("4420"));
+        assert_eq!(own_prefix(number, &[]), None);
+        let orlando = PhoneNumber::from_e164("+14075550101").unwrap();
+        assert_eq!(own_prefix(orlando, &[]).as_deref(), Some("1407"));
+    }
+}

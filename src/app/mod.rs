@@ -1,0 +1,202 @@
+//! What the product does: one public method is one unit of work, used by pages, webhooks, the worker and the
+//! command line alike.
+//!
+//! Knows no HTTP, no SQL and no company's protocol.
+
+pub mod accounts;
+pub mod admin;
+pub mod calls;
+pub mod housekeeping;
+pub mod masks;
+pub mod numbers;
+pub mod operations;
+pub mod sessions;
+mod texts;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::carrier::{Area, Carrier, CarrierError};
+use crate::clock::Clock;
+use crate::db::rates::{Bucket, Rule};
+use crate::db::{Db, DbError};
+use crate::domain::limits::{Limits, Rate};
+use crate::domain::phone::{Country, PhoneNumber};
+use crate::mail::{Letter, Mailer};
+use crate::seal::{RootKeys, Sealer};
+use crate::secrets;
+
+/// How long the carrier's list of areas is believed.
+const AREAS_LIFE: TimeDelta = TimeDelta::minutes(10);
+/// How many passwords are hashed at once; each takes 19 MiB and a core.
+const HASHES_AT_ONCE: usize = 2;
+
+/// The rules of a deployment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where people reach us, without a slash at the end: what mailed links begin with.
+    pub public_url: String,
+    /// How a number without a country code is read.
+    pub default_country: Country,
+    /// Where real numbers may be.
+    pub number_countries: Vec<Country>,
+    /// Where masks may be.
+    pub mask_countries: Vec<Country>,
+    /// Whether internet phone numbers may be real numbers.
+    pub voip: bool,
+    /// The number that codes are sent from, where the carrier wants one.
+    pub code_sender: Option<PhoneNumber>,
+    /// Whether the carrier can be asked to call, and to text.
+    pub channels: Channels,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// By which ways codes can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channels {
+    /// A call that says the digits.
+    pub voice: bool,
+    /// A text.
+    pub text: bool,
+}
+
+/// The product.
+pub struct App {
+    db: Db,
+    clock: Clock,
+    sealer: Arc<Sealer>,
+    carrier: Arc<dyn Carrier>,
+    mailer: Arc<Mailer>,
+    settings: Settings,
+    code_key: [u8; 32],
+    bucket_key: [u8; 32],
+    form_key: [u8; 32],
+    hashing: Arc<Semaphore>,
+    /// Rings when an operation was written that is due at once.
+    wake: Notify,
+    areas: Mutex<Option<(DateTime<Utc>, Arc<Vec<Area>>)>>,
+}
+
+impl App {
+    /// Puts the product together.
+    pub fn new(
+        db: Db,
+        clock: Clock,
+        roots: &RootKeys,
+        carrier: Arc<dyn Carrier>,
+        mailer: Mailer,
+        settings: Settings,
+    ) -> Self {
+        // So that the first sign-in with an unknown address takes no longer than the second.
+        secrets::is_password(b"", None);
+        Self {
+            db,
+            clock,
+            sealer: Arc::new(Sealer::new(roots)),
+            carrier,
+            mailer: Arc::new(mailer),
+            settings,
+            code_key: roots.derive("codes that prove numbers"),
+            bucket_key: roots.derive("buckets of limits"),
+            form_key: roots.derive("tokens of forms"),
+            hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+            wake: Notify::new(),
+            areas: Mutex::new(None),
+        }
+    }
+
+    /// The rules of the deployment.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The key that binds forms to the browser they were made for.
+    pub fn form_key(&self) -> &[u8; 32] {
+        &self.form_key
+    }
+
+    /// Whether the database answers.
+    pub async fn is_ready(&self) -> bool {
+        self.db.is_there().await
+    }
+
+    /// Waits until an operation is due at once.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// The areas in which the carrier rents out numbers in the countries of masks.
+    pub async fn areas(&self) -> Result<Arc<Vec<Area>>, CarrierError> {
+        let now = self.now();
+        if let Some((at, areas)) = &*self.areas.lock().unwrap_or_else(PoisonError::into_inner)
+            && now - *at < AREAS_LIFE
+        {
+            return Ok(areas.clone());
+        }
+        let mut areas = self.carrier.areas().await?;
+        areas.retain(|area| {
+            !area.toll_free
+                && masks::country_of(&area.prefix).is_some_and(|country| self.settings.mask_countries.contains(&country))
+        });
+        let areas = Arc::new(areas);
+        *self.areas.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, areas.clone()));
+        Ok(areas)
+    }
+
+    fn bucket(&self, what: &str, whose: &str) -> Bucket {
+        secrets::keyed_digest(&self.bucket_key, format!("{what}|{whose}").as_bytes())
+    }
+
+    fn rule(&self, what: &str, whose: &str, rate: Rate) -> Rule {
+        Rule { bucket: self.bucket(what, whose), rate, then_one_per: None }
+    }
+
+    /// Sends a letter behind the back of whoever waits for a page, so that the page's time tells nothing.
+    fn send_later(&self, letter: Letter) {
+        let mailer = self.mailer.clone();
+        tokio::spawn(async move {
+            for pause in [0, 5, 30] {
+                tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+                match mailer.send(&letter).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::error!(%error, "a letter was not sent"),
+                }
+            }
+        });
+    }
+
+    /// Does heavy work on bytes away from the requests, no more of it at once than there is room for.
+    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DbError> {
+        let overload = || DbError::Unavailable("too many passwords are being hashed".into());
+        let waiting = tokio::time::timeout(std::time::Duration::from_secs(10), self.hashing.clone().acquire_owned());
+        let turn = waiting.await.map_err(|_| overload())?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        work.await.map_err(|_| overload())
+    }
+}
+
+/// The network that an address belongs to, as limits count it: /24 of IPv4, /64 of IPv6.
+pub fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What we say in calls, texts and mails, from `templates/texts/`.
+
+use askama::Template;
+
+use crate::domain::call::Reason;
+
+/// A sentence for a caller who is not connected.
+#[derive(Template)]
+#[template(path = "texts/turned_away.txt")]
+pub(super) struct TurnedAway {
+    pub(super) reason: Reason,
+}
+
+/// A sentence for a caller whose call was not taken.
+#[derive(Template)]
+#[template(path = "texts/not_taken.txt")]
+pub(super) struct NotTaken {
+    pub(super) busy: bool,
+}
+
+/// The code in a call, the digits apart.
+#[derive(Template)]
+#[template(path = "texts/code_spoken.txt")]
+pub(super) struct CodeSpoken<'a> {
+    pub(super) digits: &'a str,
+}
+
+/// The code in a text.
+#[derive(Template)]
+#[template(path = "texts/code_text.txt")]
+pub(super) struct CodeText<'a> {
+    pub(super) code: &'a str,
+    pub(super) minutes: i64,
+}
+
+/// A letter with a link in it.
+#[derive(Template)]
+#[template(path = "texts/link.txt")]
+pub(super) struct LinkLetter<'a> {
+    pub(super) has_account: bool,
+    pub(super) wanted_account: bool,
+    pub(super) url: &'a str,
+    pub(super) minutes: i64,
+}
+
+/// A letter that tells of a changed password.
+#[derive(Template)]
+#[template(path = "texts/password_changed.txt")]
+pub(super) struct PasswordChanged<'a> {
+    pub(super) public_url: &'a str,
+}
+
+/// A letter to somebody whose number was proved by another.
+#[derive(Template)]
+#[template(path = "texts/number_taken_over.txt")]
+pub(super) struct NumberTakenOver<'a> {
+    pub(super) last_two: &'a str,
+    pub(super) masks: usize,
+    pub(super) public_url: &'a str,
+}
+
+/// A letter to somebody whose mask an admin revoked.
+#[derive(Template)]
+#[template(path = "texts/mask_revoked.txt")]
+pub(super) struct MaskRevoked<'a> {
+    pub(super) mask: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) until: &'a str,
+    pub(super) public_url: &'a str,
+}
+
+/// The text of a template, on one line and without blanks around where it is spoken.
+pub(super) fn text(template: &impl Template) -> String {
+    // Writing into a String fails only if a template's own Display does, and ours hold plain values.
+    template.render().unwrap_or_default().trim().to_owned()
+}
