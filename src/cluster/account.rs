@@ -25,9 +25,9 @@ pub(super) struct Account {
 impl Account {
     /// Ourselves, or, where we are root, the owner of the data if there are any, or somebody without privileges.
     pub(super) fn find(data: &Path) -> Result<Self, ClusterError> {
-        let ours = number(&["-u"]).ok_or(ClusterError::NobodyToRunIt)?;
+        let ours = number(&["-u"]).ok_or(ClusterError::Nameless)?;
         if ours != ROOT {
-            return Self::named(&ask(&["-un"]).unwrap_or_default(), ours).ok_or(ClusterError::NobodyToRunIt);
+            return ask(&["-un"]).and_then(|name| Self::named(&name, ours)).ok_or(ClusterError::Nameless);
         }
         let owner = fs::metadata(data).map(|data| data.uid()).ok().filter(|uid| *uid != ROOT);
         owner

@@ -25,6 +25,9 @@ pub enum ClusterError {
     /// PostgreSQL refuses to run as root, and nobody else is there to run it.
     #[error("PostgreSQL does not run as root, and this machine has neither a user postgres nor nobody")]
     NobodyToRunIt,
+    /// We run under a number to which the machine has no name.
+    #[error("we run as a user without a name on this machine (`id -un` fails), and PostgreSQL needs one")]
+    Nameless,
     /// A directory in a public place belongs to somebody else.
     #[error("{0} is not a directory of our own: remove it, or run as the user who owns it")]
     NotOurs(PathBuf),
