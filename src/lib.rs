@@ -6,6 +6,12 @@
 pub mod domain;
 
 pub mod clock;
-pub mod db;
 pub mod seal;
 pub mod secrets;
+
+pub mod carrier;
+pub mod cluster;
+pub mod db;
+pub mod mail;
+
+pub mod app;
