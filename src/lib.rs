@@ -5,5 +5,6 @@
 
 pub mod domain;
 
+pub mod carrier;
 pub mod clock;
 pub mod secrets;

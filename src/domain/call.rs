@@ -21,3 +21,23 @@ pub enum Instruction {
     /// Do not answer at all.
     Reject,
 }
+
+/// How a call that was handed over ended, as its story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// The two talked; for how long, where the carrier says so.
+    Answered {
+        /// Talk time in seconds by the carrier's count.
+        seconds: Option<u32>,
+    },
+    /// It rang and nobody picked up.
+    NoAnswer,
+    /// The real phone was busy.
+    Busy,
+    /// The real phone's owner declined.
+    Refused,
+    /// The caller gave up before anybody answered.
+    CallerHungUp,
+    /// No connection came about, and the carrier leaves open why.
+    DidNotConnect,
+}
