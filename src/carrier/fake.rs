@@ -47,8 +47,15 @@ struct Memory {
     areas: Vec<Area>,
     free: BTreeSet<PhoneNumber>,
     held: BTreeSet<PhoneNumber>,
-    faults: Vec<(fn(&Told) -> bool, Fault, CarrierError)>,
+    faults: Vec<Planned>,
     told: Vec<Told>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    fits: fn(&Told) -> bool,
+    fault: Fault,
+    error: CarrierError,
 }
 
 impl FakeCarrier {
@@ -69,7 +76,7 @@ impl FakeCarrier {
 
     /// The next request that fits, such as `|told| matches!(told, Told::Buy(_))`, fails once with the error.
     pub fn fail_next(&self, fits: fn(&Told) -> bool, fault: Fault, error: CarrierError) {
-        self.memory().faults.push((fits, fault, error));
+        self.memory().faults.push(Planned { fits, fault, error });
     }
 
     /// All requests so far, in order.
@@ -87,12 +94,12 @@ impl FakeCarrier {
         effect: impl FnOnce(&mut Memory) -> Result<T, CarrierError>,
     ) -> Answer<'_, T> {
         let mut memory = self.memory();
-        let fault = memory.faults.iter().position(|(fits, ..)| fits(&told));
+        let fault = memory.faults.iter().position(|planned| (planned.fits)(&told));
         let fault = fault.map(|at| memory.faults.remove(at));
         memory.told.push(told);
         let answer = match fault {
-            Some((_, Fault::Before, error)) => Err(error),
-            Some((_, Fault::After, error)) => match effect(&mut memory) {
+            Some(Planned { fault: Fault::Before, error, .. }) => Err(error),
+            Some(Planned { fault: Fault::After, error, .. }) => match effect(&mut memory) {
                 Ok(_) | Err(_) => Err(error),
             },
             None => effect(&mut memory),

@@ -129,7 +129,7 @@ pub(super) fn skip<'de, A: MapAccess<'de>>(value: &mut A) -> Result<(), A::Error
 /// What stands where an object is expected: one, a list of some, or nothing of use.
 pub(super) enum Standing<T> {
     One(T),
-    Some(Vec<T>),
+    Many(Vec<T>),
     Nothing,
 }
 
@@ -146,7 +146,7 @@ impl<T> Standing<T> {
     pub(super) fn all(self) -> Vec<T> {
         match self {
             Self::One(object) => vec![object],
-            Self::Some(objects) => objects,
+            Self::Many(objects) => objects,
             Self::Nothing => Vec::new(),
         }
     }
@@ -183,7 +183,7 @@ impl<'de, T: Fields> Visitor<'de> for StandingVisitor<T> {
         while let Some(entry) = entries.next_element::<Standing<T>>()? {
             objects.extend(entry.one());
         }
-        Ok(Standing::Some(objects))
+        Ok(Standing::Many(objects))
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<Standing<T>, E> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{vector, vectors};
 use crate::carrier::Channel;
-use crate::carrier::tropo::wire::{CallEvent, CallResult, Event, Session, Unreadable, ending, read};
+use crate::carrier::tropo::wire::{CallEvent, CallResult, Event, Party, Session, Unreadable, ending, read};
 use crate::domain::call::Ending;
 use crate::domain::phone::PhoneNumber;
 
@@ -62,9 +62,9 @@ fn the_parties_of_published_sessions_are_recognised() {
     ] {
         let read = session(&vector(name)["input"]);
         let [to, from] = [to, from].map(|text| text.and_then(PhoneNumber::from_e164));
-        assert_eq!(read.to.as_ref().and_then(|party| party.number()), to, "{name}");
-        assert_eq!(read.from.as_ref().and_then(|party| party.number()), from, "{name}");
-        let candidates: Vec<_> = read.to.iter().flat_map(|party| party.candidates()).collect();
+        assert_eq!(read.to.as_ref().and_then(Party::number), to, "{name}");
+        assert_eq!(read.from.as_ref().and_then(Party::number), from, "{name}");
+        let candidates: Vec<_> = read.to.iter().flat_map(Party::candidates).collect();
         assert!(to.is_none_or(|number| candidates.contains(&number)), "{name}");
     }
 }

@@ -81,17 +81,17 @@ fn depth(body: &[u8]) -> usize {
 /// The outermost object. A field that is there without being an object still says what this is.
 #[derive(Default)]
 struct Envelope {
-    session: Option<Option<Session>>,
-    result: Option<Option<CallResult>>,
+    session: Option<Standing<Session>>,
+    result: Option<Standing<CallResult>>,
 }
 
 impl Envelope {
     fn event(self) -> Result<Event, Unreadable> {
         match (self.session, self.result) {
-            (Some(Some(session)), _) => Ok(Event::Session(session)),
-            (_, Some(Some(result))) => Ok(Event::Result(result)),
-            (Some(None), _) => Ok(Event::Session(Session::default())),
-            (_, Some(None)) => Ok(Event::Result(CallResult::default())),
+            (Some(Standing::One(session)), _) => Ok(Event::Session(session)),
+            (_, Some(Standing::One(result))) => Ok(Event::Result(result)),
+            (Some(_), _) => Ok(Event::Session(Session::default())),
+            (_, Some(_)) => Ok(Event::Result(CallResult::default())),
             (None, None) => Err(Unreadable::Neither),
         }
     }
@@ -100,8 +100,8 @@ impl Envelope {
 impl Fields for Envelope {
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
         match key {
-            "session" => self.session = Some(value.next_value::<Standing<Session>>()?.one()),
-            "result" => self.result = Some(value.next_value::<Standing<CallResult>>()?.one()),
+            "session" => self.session = Some(value.next_value()?),
+            "result" => self.result = Some(value.next_value()?),
             _ => skip(value)?,
         }
         Ok(())
@@ -117,7 +117,10 @@ struct Names {
 
 impl Names {
     fn bare(self) -> Envelope {
-        Envelope { session: self.session.then_some(None), result: self.result.then_some(None) }
+        Envelope {
+            session: self.session.then_some(Standing::Nothing),
+            result: self.result.then_some(Standing::Nothing),
+        }
     }
 }
 

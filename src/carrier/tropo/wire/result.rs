@@ -92,5 +92,5 @@ impl Fields for Action {
 }
 
 fn capitals(word: Scalar) -> Option<String> {
-    word.identifier().map(|name| name.to_ascii_uppercase())
+    Scalar::Text(word.text()?).identifier().map(|name| name.to_ascii_uppercase())
 }

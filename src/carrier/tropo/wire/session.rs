@@ -130,14 +130,16 @@ impl Fields for Party {
         match key {
             "id" => self.id = value.next_value::<Scalar>()?.identifier(),
             "e164Id" => self.e164_id = value.next_value::<Scalar>()?.identifier(),
-            "channel" => self.channel = value.next_value::<Scalar>()?.identifier().and_then(channel),
+            "channel" => {
+                self.channel = value.next_value::<Scalar>()?.identifier().as_deref().and_then(channel)
+            }
             _ => skip(value)?,
         }
         Ok(())
     }
 }
 
-fn channel(name: String) -> Option<Channel> {
+fn channel(name: &str) -> Option<Channel> {
     match name.to_ascii_uppercase().as_str() {
         "VOICE" => Some(Channel::Voice),
         "TEXT" => Some(Channel::Text),
