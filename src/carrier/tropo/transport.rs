@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn an_address_has_one_slash_at_its_end() {
         for (given, base) in [
-            ("http://testserver.com/rest/v1//////", "http://testserver.com/rest/v1/"),
+            ("http://api.example/rest/v1//////", "http://api.example/rest/v1/"),
             ("https://api.tropo.com/v1", "https://api.tropo.com/v1/"),
             ("https://api.tropo.com", "https://api.tropo.com/"),
             ("https://api.tropo.com/v1/?a=b#c", "https://api.tropo.com/v1/"),

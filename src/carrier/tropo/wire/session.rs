@@ -131,7 +131,7 @@ impl Fields for Party {
             "id" => self.id = value.next_value::<Scalar>()?.identifier(),
             "e164Id" => self.e164_id = value.next_value::<Scalar>()?.identifier(),
             "channel" => {
-                self.channel = value.next_value::<Scalar>()?.identifier().as_deref().and_then(channel)
+                self.channel = value.next_value::<Scalar>()?.identifier().as_deref().and_then(channel);
             }
             _ => skip(value)?,
         }
