@@ -3,6 +3,8 @@
 //! The product asks for what it needs through [`Carrier`]; each company's protocol lies in a module of its
 //! own. Nothing here knows users, masks or the database.
 
+#[cfg(test)]
+pub mod fake;
 pub mod tropo;
 
 use std::future::Future;

@@ -146,7 +146,7 @@ fn over_limit(recent: RecentCalls, limits: &Limits) -> Option<Decision> {
 }
 
 /// How a connected call ended, by what the carrier told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// They talked; for how many seconds, where the carrier says.
     Answered {

@@ -1,0 +1,83 @@
+//! The documents that we answer.
+
+use serde_json::{Value, json};
+
+use super::{number, vector};
+use crate::carrier::tropo::wire::{CallEvent, call_document, document, hangup_document, message_document};
+use crate::domain::call::Instruction;
+
+fn connect() -> Instruction {
+    Instruction::Connect { to: number("+14075550101"), shown: number("+14155550123"), ring_seconds: 25 }
+}
+
+fn address(event: CallEvent) -> String {
+    format!("/tropo/calls/abc/{event}?key=k")
+}
+
+fn parsed(document: &str) -> Value {
+    serde_json::from_str(document).unwrap()
+}
+
+#[test]
+fn a_transfer_begins_as_the_original_one_did() {
+    let expected = &vector("own-transfer-document")["expected"]["first_verb"];
+    let document = document(&connect(), None);
+    assert!(
+        document.starts_with("{\"tropo\":[{\"transfer\":{\"to\":\"+14075550101\",\"from\":\"+14155550123\"")
+    );
+    let first = &parsed(&document)["tropo"][0]["transfer"];
+    assert_eq!(first["to"], expected["transfer"]["to"]);
+    assert_eq!(first["from"], expected["transfer"]["from"]);
+    assert_eq!(first["timeout"], 25);
+    assert_eq!(parsed(&document)["tropo"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_followed_transfer_tells_us_of_the_answer_and_of_each_end() {
+    let document = parsed(&document(&connect(), Some(&address)));
+    let verbs = document["tropo"].as_array().unwrap();
+    assert_eq!(
+        verbs[0]["transfer"]["on"],
+        json!({ "event": "connect", "post": "/tropo/calls/abc/connect?key=k" })
+    );
+    let handlers: Vec<_> = verbs[1..].iter().map(|verb| verb["on"].clone()).collect();
+    let expected = ["continue", "incomplete", "error", "hangup"]
+        .map(|event| json!({ "event": event, "next": format!("/tropo/calls/abc/{event}?key=k") }));
+    assert_eq!(handlers, expected);
+    let routed = vector("own-event-routing-no-answer");
+    for verb in routed["input"]["document"]["tropo"].as_array().unwrap().iter().skip(1) {
+        assert!(handlers.iter().any(|handler| handler["event"] == verb["on"]["event"]), "{verb}");
+    }
+}
+
+#[test]
+fn a_sentence_is_said_plainly_before_the_hangup() {
+    let say = Instruction::Say("Not <b>in</b> service: http://evil.example/a.mp3".to_owned());
+    assert_eq!(
+        document(&say, Some(&address)),
+        r#"{"tropo":[{"say":{"value":"Not b in b service http evil.example a.mp3"}},{"hangup":null}]}"#
+    );
+    assert_eq!(document(&Instruction::Reject, None), r#"{"tropo":[{"reject":null}]}"#);
+    assert_eq!(hangup_document(), r#"{"tropo":[{"hangup":null}]}"#);
+}
+
+#[test]
+fn a_launch_calls_says_everything_and_hangs_up() {
+    let sentences = ["Your code is 1, 2, 3.".to_owned(), "Again, 1, 2, 3.".to_owned()];
+    let from = Some(number("+14155550150"));
+    assert_eq!(
+        call_document(number("+14075550101"), from, &sentences, None),
+        r#"{"tropo":[{"call":{"to":"+14075550101","from":"+14155550150","network":"PSTN","channel":"VOICE"}},{"say":{"value":"Your code is 1, 2, 3."}},{"say":{"value":"Again, 1, 2, 3."}},{"hangup":null}]}"#
+    );
+    let followed = parsed(&call_document(number("+14075550101"), None, &sentences, Some(&address)));
+    assert_eq!(followed["tropo"][0]["call"]["from"], Value::Null);
+    assert_eq!(followed["tropo"][5]["on"]["event"], "incomplete");
+}
+
+#[test]
+fn a_text_is_one_message() {
+    assert_eq!(
+        message_document(number("+14075550101"), None, "Your code is 123456.", None),
+        r#"{"tropo":[{"message":{"say":{"value":"Your code is 123456."},"to":"+14075550101","network":"SMS","channel":"TEXT"}}]}"#
+    );
+}

@@ -1,0 +1,172 @@
+//! What we answer Tropo: documents of verbs.
+//!
+//! Built by serde, so that no text can change their shape; must not decide anything.
+
+use serde::Serialize;
+
+use crate::domain::call::Instruction;
+use crate::domain::phone::PhoneNumber;
+
+use super::super::words::spoken;
+use super::ending::CallEvent;
+
+/// The key that a caller presses to give up before the answer. Tropo acts on signals during a transfer only
+/// where one is set.
+const GIVE_UP_KEY: &str = "*";
+
+/// Where Tropo shall tell us what became of a call: the address for each event.
+pub type FollowUp<'a> = &'a dyn Fn(CallEvent) -> String;
+
+/// The document that carries out an instruction; with `follow`, Tropo tells us how a transfer goes.
+pub fn document(instruction: &Instruction, follow: Option<FollowUp<'_>>) -> String {
+    match instruction {
+        Instruction::Connect { to, shown, ring_seconds } => match (dialled(*to), dialled(*shown)) {
+            (Some(to), Some(from)) => transfer(to, from, *ring_seconds, follow),
+            _ => hangup_document(),
+        },
+        Instruction::Say(sentence) => written(vec![Verb::say(sentence), Verb::Hangup(())]),
+        Instruction::Reject => written(vec![Verb::Reject(())]),
+    }
+}
+
+/// The document that calls somebody, says the sentences and hangs up: the answer to a voice launch.
+pub fn call_document(
+    to: PhoneNumber,
+    from: Option<PhoneNumber>,
+    sentences: &[String],
+    follow: Option<FollowUp<'_>>,
+) -> String {
+    let Some(to) = dialled(to) else { return hangup_document() };
+    let from = from.and_then(dialled);
+    let mut verbs = vec![Verb::Call(Call { to, from, network: "PSTN", channel: "VOICE" })];
+    verbs.extend(sentences.iter().map(|sentence| Verb::say(sentence)));
+    verbs.push(Verb::Hangup(()));
+    verbs.extend(handlers(follow));
+    written(verbs)
+}
+
+/// The document that texts somebody: the answer to a messaging launch.
+pub fn message_document(
+    to: PhoneNumber,
+    from: Option<PhoneNumber>,
+    text: &str,
+    follow: Option<FollowUp<'_>>,
+) -> String {
+    let Some(to) = dialled(to) else { return hangup_document() };
+    let from = from.and_then(dialled);
+    let say = Say { value: spoken(text) };
+    let mut verbs = vec![Verb::Message(Message { say, to, from, network: "SMS", channel: "TEXT" })];
+    verbs.extend(handlers(follow));
+    written(verbs)
+}
+
+/// The document that ends a call, and the answer where nothing is left to do.
+pub fn hangup_document() -> String {
+    written(vec![Verb::Hangup(())])
+}
+
+fn transfer(to: String, from: String, timeout: u32, follow: Option<FollowUp<'_>>) -> String {
+    let on = follow.map(|address| On::post(CallEvent::Connect, address(CallEvent::Connect)));
+    let choices = Choices { terminator: GIVE_UP_KEY };
+    let mut verbs = vec![Verb::Transfer(Transfer { to, from, timeout, choices, on })];
+    verbs.extend(handlers(follow));
+    written(verbs)
+}
+
+fn handlers(follow: Option<FollowUp<'_>>) -> impl Iterator<Item = Verb> {
+    follow.into_iter().flat_map(|address| {
+        CallEvent::FINAL.into_iter().map(move |event| Verb::On(On::next(event, address(event))))
+    })
+}
+
+/// The number as Tropo dials it. Its `to` also takes SIP addresses, lists and further digits, so the form is
+/// checked once more, whatever made the number.
+fn dialled(number: PhoneNumber) -> Option<String> {
+    PhoneNumber::from_e164(&number.e164()).map(|number| number.e164())
+}
+
+fn written(tropo: Vec<Verb>) -> String {
+    serde_json::to_string(&Document { tropo }).expect("verbs are plain texts and numbers")
+}
+
+#[derive(Serialize)]
+struct Document {
+    tropo: Vec<Verb>,
+}
+
+/// One verb: an object with its name as the only key. `hangup` and `reject` have nothing to say.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verb {
+    Transfer(Transfer),
+    Call(Call),
+    Message(Message),
+    Say(Say),
+    On(On),
+    Hangup(()),
+    Reject(()),
+}
+
+impl Verb {
+    fn say(sentence: &str) -> Self {
+        Self::Say(Say { value: spoken(sentence) })
+    }
+}
+
+#[derive(Serialize)]
+struct Transfer {
+    to: String,
+    from: String,
+    timeout: u32,
+    choices: Choices,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on: Option<On>,
+}
+
+#[derive(Serialize)]
+struct Choices {
+    terminator: &'static str,
+}
+
+#[derive(Serialize)]
+struct Call {
+    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    network: &'static str,
+    channel: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message {
+    say: Say,
+    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    network: &'static str,
+    channel: &'static str,
+}
+
+#[derive(Serialize)]
+struct Say {
+    value: String,
+}
+
+#[derive(Serialize)]
+struct On {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post: Option<String>,
+}
+
+impl On {
+    fn next(event: CallEvent, address: String) -> Self {
+        Self { event: event.name(), next: Some(address), post: None }
+    }
+
+    fn post(event: CallEvent, address: String) -> Self {
+        Self { event: event.name(), next: None, post: Some(address) }
+    }
+}

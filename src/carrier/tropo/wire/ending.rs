@@ -1,0 +1,139 @@
+//! How a call ended, from the event that Tropo fired and its result.
+//!
+//! Tropo's words in, the story's words out; keeps nothing and knows no URL.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::domain::call::Ending;
+
+use super::result::CallResult;
+
+/// What happens to a call that Tropo tells us of, where a document asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallEvent {
+    /// The called party has picked up.
+    Connect,
+    /// All that the document asked for is done.
+    Continue,
+    /// What was asked for did not come about.
+    Incomplete,
+    /// Tropo itself failed.
+    Error,
+    /// The caller hung up.
+    Hangup,
+}
+
+impl CallEvent {
+    /// The events that end what a document asks for.
+    pub(super) const FINAL: [Self; 4] = [Self::Continue, Self::Incomplete, Self::Error, Self::Hangup];
+
+    /// Tropo's name for it, which also stands in the addresses that we give.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Continue => "continue",
+            Self::Incomplete => "incomplete",
+            Self::Error => "error",
+            Self::Hangup => "hangup",
+        }
+    }
+}
+
+impl fmt::Display for CallEvent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// The text is no name of a call's event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an event of a call")]
+pub struct UnknownEvent;
+
+impl FromStr for CallEvent {
+    type Err = UnknownEvent;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEvent> {
+        let mut known = [Self::Connect].into_iter().chain(Self::FINAL);
+        known.find(|event| event.name() == text).ok_or(UnknownEvent)
+    }
+}
+
+/// How the call ended; `None` while it goes on. `answer` is the result that came when the called party picked up,
+/// if one came.
+///
+/// Talk time is Tropo's figure or unknown. What Tropo's documents leave open counts as not connected.
+pub fn ending(event: CallEvent, result: &CallResult, answer: Option<&CallResult>) -> Option<Ending> {
+    let talked = answer.is_some() || result.connected_seconds().is_some_and(|seconds| seconds > 0);
+    let ending = match (event, result.disposition()) {
+        (CallEvent::Connect, _) => return None,
+        _ if talked => Ending::Answered { seconds: result.talk_seconds(answer) },
+        (CallEvent::Continue | CallEvent::Hangup, Some("SUCCESS")) => {
+            Ending::Answered { seconds: result.talk_seconds(None) }
+        }
+        (_, Some("TIMEOUT")) => Ending::NoAnswer,
+        (_, Some("BUSY")) => Ending::Busy,
+        (_, Some("REJECTED")) => Ending::Refused,
+        (CallEvent::Hangup, _) => Ending::CallerHungUp,
+        _ => Ending::DidNotConnect,
+    };
+    Some(ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::result::Action;
+    use super::*;
+
+    fn result(disposition: Option<&str>, connected: Option<u32>, session: Option<u32>) -> CallResult {
+        let actions = disposition
+            .map(|word| Action {
+                disposition: Some(word.to_owned()),
+                connected_duration: connected,
+                ..Action::default()
+            })
+            .into_iter()
+            .collect();
+        CallResult { session_duration: session, actions, ..CallResult::default() }
+    }
+
+    #[test]
+    fn each_way_to_end_is_told_apart() {
+        use CallEvent::{Connect, Continue, Error, Hangup, Incomplete};
+        let answered = |seconds| Some(Ending::Answered { seconds });
+        let picked_up = result(None, None, Some(13));
+        let table = [
+            (Continue, result(Some("SUCCESS"), Some(145), Some(158)), None, answered(Some(145))),
+            (Continue, result(Some("SUCCESS"), None, Some(158)), None, answered(None)),
+            (Continue, result(Some("SUCCESS"), None, Some(158)), Some(&picked_up), answered(Some(145))),
+            (Continue, result(Some("EXTERNAL_EVENT"), Some(9), None), None, answered(Some(9))),
+            (Continue, result(None, None, None), None, Some(Ending::DidNotConnect)),
+            (Continue, result(Some("BUSY"), None, None), None, Some(Ending::Busy)),
+            (Incomplete, result(Some("TIMEOUT"), Some(0), None), None, Some(Ending::NoAnswer)),
+            (Incomplete, result(Some("BUSY"), None, None), None, Some(Ending::Busy)),
+            (Incomplete, result(Some("REJECTED"), None, None), None, Some(Ending::Refused)),
+            (Incomplete, result(Some("FAILED"), None, None), None, Some(Ending::DidNotConnect)),
+            (Incomplete, result(Some("SUCCESS"), None, None), None, Some(Ending::DidNotConnect)),
+            (Incomplete, result(Some("NEW WORD"), None, None), None, Some(Ending::DidNotConnect)),
+            (Incomplete, result(None, None, None), None, Some(Ending::DidNotConnect)),
+            (Error, result(None, None, None), None, Some(Ending::DidNotConnect)),
+            (Hangup, result(None, None, Some(31)), None, Some(Ending::CallerHungUp)),
+            (Hangup, result(None, None, Some(31)), Some(&picked_up), answered(Some(18))),
+            (Hangup, result(None, None, None), Some(&picked_up), answered(None)),
+            (Hangup, result(None, None, Some(7)), Some(&picked_up), answered(None)),
+            (Connect, result(None, None, Some(13)), None, None),
+        ];
+        for (event, result, answer, expected) in table {
+            assert_eq!(ending(event, &result, answer), expected, "{event} {result:?}");
+        }
+    }
+
+    #[test]
+    fn an_events_name_in_an_address_is_read_back() {
+        for event in [CallEvent::Connect, CallEvent::Continue, CallEvent::Hangup] {
+            assert_eq!(event.name().parse(), Ok(event));
+        }
+        assert_eq!("Continue".parse::<CallEvent>(), Err(UnknownEvent));
+    }
+}
