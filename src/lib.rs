@@ -15,3 +15,4 @@ pub mod db;
 pub mod mail;
 
 pub mod app;
+pub mod worker;

@@ -78,9 +78,9 @@ impl Mailer {
                 let sent = transport.send(message).await;
                 sent.map(|_| ()).map_err(|error| MailError::NotTaken(error.to_string()))
             }
-            Transport::Folder(folder) => {
-                lay(folder, &message.formatted()).await.map_err(|error| MailError::NotTaken(error.to_string()))
-            }
+            Transport::Folder(folder) => lay(folder, &message.formatted())
+                .await
+                .map_err(|error| MailError::NotTaken(error.to_string())),
         }
     }
 }

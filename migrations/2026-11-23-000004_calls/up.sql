@@ -11,6 +11,8 @@ CREATE TABLE calls (
         ('connected', 'resting', 'paused', 'own_mask', 'mask_to_mask', 'hidden', 'busy', 'over_limit', 'not_allowed', 'unavailable')),
     -- When the other side picked up, by what the carrier told.
     answered_at timestamptz,
+    -- How old the carrier's session was then, in seconds, by the carrier's clock.
+    answered_after integer CHECK (answered_after >= 0),
     ending text CHECK (ending IN
         ('answered', 'no_answer', 'busy', 'refused', 'caller_hung_up', 'did_not_connect')),
     talk_seconds integer CHECK (talk_seconds >= 0),

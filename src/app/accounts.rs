@@ -96,7 +96,12 @@ pub enum SignInError {
 impl App {
     /// Mails a link with which whoever reads the mail chooses a password. The answer is the same whether there is an
     /// account or not.
-    pub async fn mail_link(&self, email: EmailAddress, wish: LinkWish, address: IpAddr) -> Result<(), LinkError> {
+    pub async fn mail_link(
+        &self,
+        email: EmailAddress,
+        wish: LinkWish,
+        address: IpAddr,
+    ) -> Result<(), LinkError> {
         let now = self.now();
         let limits = &self.settings.limits;
         let (what, count) = match wish {
@@ -127,7 +132,9 @@ impl App {
     pub async fn invite(&self, email: EmailAddress, role: Role) -> Result<String, DbError> {
         let now = self.now();
         let (token, digest, expires_at) = self.new_link(now);
-        self.db.transaction(move |conn| links::insert(conn, digest, &Link { email, role }, now, expires_at)).await?;
+        self.db
+            .transaction(move |conn| links::insert(conn, digest, &Link { email, role }, now, expires_at))
+            .await?;
         Ok(self.link_url(&token))
     }
 
@@ -161,7 +168,8 @@ impl App {
     pub async fn choose_password(&self, token: &str, password: &str) -> Result<User, PasswordError> {
         let link = self.open_link(token).await?.ok_or(PasswordError::LinkGone)?;
         let hash = self.new_hash(password, &link.email).await?;
-        let (digest, now, id) = (secrets::digest(token.as_bytes()), self.now(), UserId(secrets::random_uuid()));
+        let (digest, now, id) =
+            (secrets::digest(token.as_bytes()), self.now(), UserId(secrets::random_uuid()));
         let work = move |conn: &mut _| {
             let link = links::take(conn, digest, now)?.ok_or(PasswordError::LinkGone)?;
             let known = users::find_by_email(conn, &link.email)?;
@@ -170,7 +178,14 @@ impl App {
                 Some(known) => {
                     users::set_password(conn, known.id, &hash)?;
                     sessions::end_others(conn, known.id, None)?;
-                    audit::write(conn, now, Actor::User(known.id), "password chosen by link", known.id.0, "")?;
+                    audit::write(
+                        conn,
+                        now,
+                        Actor::User(known.id),
+                        "password chosen by link",
+                        known.id.0,
+                        "",
+                    )?;
                     if link.role == Role::Admin && known.role != Role::Admin {
                         users::set_role(conn, known.id, Role::Admin)?;
                         audit::write(conn, now, Actor::Command, "user promoted", known.id.0, "")?;
@@ -180,7 +195,13 @@ impl App {
                     }
                 }
                 None => {
-                    let user = User { id, email: link.email, role: link.role, password_hash: hash, time_zone: "UTC".into() };
+                    let user = User {
+                        id,
+                        email: link.email,
+                        role: link.role,
+                        password_hash: hash,
+                        time_zone: "UTC".into(),
+                    };
                     users::insert(conn, &user, now)?;
                     audit::write(conn, now, Actor::User(id), "user created", id.0, link.role.as_str())?;
                     user
@@ -208,7 +229,8 @@ impl App {
             Ok(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
         });
         let known = known.await?;
-        let is_right = self.is_password(password, known.as_ref().map(|user| user.password_hash.clone())).await?;
+        let is_right =
+            self.is_password(password, known.as_ref().map(|user| user.password_hash.clone())).await?;
         let Some(user) = known.filter(|_| is_right) else {
             tracing::info!(target: "maskline::sign_in", network = %network(address), "a sign-in failed");
             return Err(SignInError::Wrong);

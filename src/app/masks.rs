@@ -145,7 +145,8 @@ impl App {
         let number = wish.number;
         let stored = self.db.transaction(move |conn| numbers::find(conn, user, number)).await?;
         let stored = stored.ok_or(WishError::NoNumber)?;
-        let phone = self.sealer.open(&stored.sealed, Place::number(number.0)).map_err(|_| WishError::NoNumber)?;
+        let phone =
+            self.sealer.open(&stored.sealed, Place::number(number.0)).map_err(|_| WishError::NoNumber)?;
         let (country, wanted_prefix) = self.place(phone, wish.area).await?;
         let (now, limits, id) = (self.now(), self.settings.limits.clone(), MaskId(secrets::random_uuid()));
         let mask = Mask {
@@ -314,7 +315,11 @@ impl App {
     }
 
     /// The country and the prefix that a wish means.
-    async fn place(&self, number: PhoneNumber, area: WantedArea) -> Result<(Country, Option<String>), WishError> {
+    async fn place(
+        &self,
+        number: PhoneNumber,
+        area: WantedArea,
+    ) -> Result<(Country, Option<String>), WishError> {
         let own = number.country().ok_or(WishError::NoArea)?;
         let served = |country: &Country| self.settings.mask_countries.contains(country);
         match area {
@@ -375,7 +380,15 @@ pub(super) fn revoke_held(
     {
         masks::set_state(conn, mask.id, &state, now)?;
         let key = format!("release|{}|{}", mask.id, now.timestamp_micros());
-        operations::insert(conn, OperationId(secrets::random_uuid()), mask.id, Kind::Release, &key, now, until)?;
+        operations::insert(
+            conn,
+            OperationId(secrets::random_uuid()),
+            mask.id,
+            Kind::Release,
+            &key,
+            now,
+            until,
+        )?;
         audit::write(conn, now, actor, "mask revoked", mask.id.0, reason)?;
     }
     Ok(())
@@ -411,8 +424,14 @@ mod tests {
 
     #[test]
     fn the_country_of_an_area_is_that_of_its_numbers() {
-        for (prefix, country) in [("1407", "US"), ("1416", "CA"), ("1809", "DO"), ("4420", "GB"), ("44161", "GB"), ("31", "NL")] {
-            assert_eq!(country_of(prefix).map(|country| country.to_string()).as_deref(), Some(country), "{prefix}");
+        for (prefix, country) in
+            [("1407", "US"), ("1416", "CA"), ("1809", "DO"), ("4420", "GB"), ("44161", "GB"), ("31", "NL")]
+        {
+            assert_eq!(
+                country_of(prefix).map(|country| country.to_string()).as_deref(),
+                Some(country),
+                "{prefix}"
+            );
         }
     }
 

@@ -145,7 +145,8 @@ impl App {
         let mut areas = self.carrier.areas().await?;
         areas.retain(|area| {
             !area.toll_free
-                && masks::country_of(&area.prefix).is_some_and(|country| self.settings.mask_countries.contains(&country))
+                && masks::country_of(&area.prefix)
+                    .is_some_and(|country| self.settings.mask_countries.contains(&country))
         });
         let areas = Arc::new(areas);
         *self.areas.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, areas.clone()));
@@ -175,9 +176,13 @@ impl App {
     }
 
     /// Does heavy work on bytes away from the requests, no more of it at once than there is room for.
-    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DbError> {
+    async fn hashing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, DbError> {
         let overload = || DbError::Unavailable("too many passwords are being hashed".into());
-        let waiting = tokio::time::timeout(std::time::Duration::from_secs(10), self.hashing.clone().acquire_owned());
+        let waiting =
+            tokio::time::timeout(std::time::Duration::from_secs(10), self.hashing.clone().acquire_owned());
         let turn = waiting.await.map_err(|_| overload())?;
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;

@@ -168,7 +168,8 @@ impl App {
         if !number.country().is_some_and(|country| self.settings.number_countries.contains(&country)) {
             return Err(AddError::Country);
         }
-        let (now, limit, id) = (self.now(), self.settings.limits.numbers_per_user, NumberId(secrets::random_uuid()));
+        let (now, limit, id) =
+            (self.now(), self.settings.limits.numbers_per_user, NumberId(secrets::random_uuid()));
         let stored = StoredNumber {
             id,
             user,
@@ -210,7 +211,8 @@ impl App {
         let found = self.db.transaction(move |conn| {
             let Some(stored) = numbers::find(conn, user, id)? else { return Ok(None) };
             let code = codes::live(conn, id, now)?;
-            let bucket = secrets::keyed_digest(&key, format!("codes to a number|{}", pair(stored.lookup)).as_bytes());
+            let bucket =
+                secrets::keyed_digest(&key, format!("codes to a number|{}", pair(stored.lookup)).as_bytes());
             let (sent, last) = rates::count_since(conn, bucket, now - DAY)?;
             let next_send = last.map(|last| verification::next_send(sent, last, &waits));
             Ok::<_, DbError>(Some((stored, code, next_send)))
@@ -241,7 +243,8 @@ impl App {
         if stored.verified_at.is_some() {
             return Err(SendError::AlreadyVerified);
         }
-        let number = self.sealer.open(&stored.sealed, Place::number(id.0)).map_err(|_| SendError::NotFound)?;
+        let number =
+            self.sealer.open(&stored.sealed, Place::number(id.0)).map_err(|_| SendError::NotFound)?;
         if !self.channel_works(number, channel) {
             return Err(SendError::ChannelOff);
         }
@@ -253,11 +256,14 @@ impl App {
             .transaction(move |conn| {
                 users::lock(conn, user)?;
                 let (sent, last) = rates::count_since(conn, taken[0].bucket, now - DAY)?;
-                let pause = last.map(|last| verification::next_send(sent, last, &waits)).filter(|next| *next > now);
+                let pause =
+                    last.map(|last| verification::next_send(sent, last, &waits)).filter(|next| *next > now);
                 // A day's limit says more than a pause does.
                 let full = rates::take(conn, &taken, now)?;
                 match (full, pause) {
-                    (Err(exceeded), _) => Err(SendError::Wait { limit: limits[exceeded.rule], until: exceeded.until }),
+                    (Err(exceeded), _) => {
+                        Err(SendError::Wait { limit: limits[exceeded.rule], until: exceeded.until })
+                    }
                     (Ok(()), Some(until)) => Err(SendError::Wait { limit: CodeLimit::Pause, until }),
                     (Ok(()), None) => Ok(codes::replace(conn, &code, now)?),
                 }
@@ -360,7 +366,11 @@ impl App {
     }
 
     /// One of the user's numbers, and how many masks lead to it.
-    pub async fn number_with_masks(&self, user: UserId, id: NumberId) -> Result<Option<(OwnNumber, usize)>, DbError> {
+    pub async fn number_with_masks(
+        &self,
+        user: UserId,
+        id: NumberId,
+    ) -> Result<Option<(OwnNumber, usize)>, DbError> {
         let work = move |conn: &mut _| {
             let Some(stored) = numbers::find(conn, user, id)? else { return Ok(None) };
             let masks = masks::list_of_number(conn, id)?.len();
@@ -417,7 +427,12 @@ impl App {
         let area: String = number.digits().chars().take(5).collect();
         let lookup = hex(stored.lookup);
         let all = [
-            ("codes to a number", pair_name(user, stored.lookup), Rate::per_day(limits.codes_per_user_and_number), CodeLimit::Number),
+            (
+                "codes to a number",
+                pair_name(user, stored.lookup),
+                Rate::per_day(limits.codes_per_user_and_number),
+                CodeLimit::Number,
+            ),
             ("codes to a number", lookup, Rate::per_day(limits.codes_per_number), CodeLimit::Number),
             ("codes of a user", user_name.clone(), Rate::per_hour(codes_per_user.0), CodeLimit::User),
             ("codes of a user", user_name, Rate::per_day(codes_per_user.1), CodeLimit::User),

@@ -143,18 +143,41 @@ pub fn recent(
     })
 }
 
-/// Notes that the real phone was picked up, the first time that the carrier says so.
-pub fn set_answered(conn: &mut Connection, id: CallId, now: DateTime<Utc>) -> Result<(), DbError> {
+/// Notes that the real phone was picked up, the first time that the carrier says so, and how old its session was then
+/// in seconds.
+pub fn set_answered(
+    conn: &mut Connection,
+    id: CallId,
+    session_seconds: Option<u32>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let seconds = session_seconds.and_then(|seconds| i32::try_from(seconds).ok());
     diesel::update(
         calls::table.find(id.0).filter(calls::answered_at.is_null().and(calls::ended_at.is_null())),
     )
-    .set(calls::answered_at.eq(now))
+    .set((calls::answered_at.eq(now), calls::answered_after.eq(seconds)))
     .execute(conn)?;
     Ok(())
 }
 
-/// Notes how a call ended; what was told first stays. Tells whether the call was picked up, or `None` for a call that
-/// is not known or ended before.
+/// When the carrier said that a call was picked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PickedUp {
+    /// How old the carrier's session was then, in seconds.
+    pub session_seconds: Option<u32>,
+}
+
+/// Whether and when the call was picked up; `None` for a call that is not known.
+pub fn picked_up(conn: &mut Connection, id: CallId) -> Result<Option<Option<PickedUp>>, DbError> {
+    let row: Option<(Option<DateTime<Utc>>, Option<i32>)> =
+        calls::table.find(id.0).select((calls::answered_at, calls::answered_after)).first(conn).optional()?;
+    let picked_up = |(at, after): (Option<DateTime<Utc>>, Option<i32>)| {
+        at.map(|_| PickedUp { session_seconds: after.and_then(|after| u32::try_from(after).ok()) })
+    };
+    Ok(row.map(picked_up))
+}
+
+/// Notes how a call ended; what was told first stays. Tells whether this was the first time.
 pub fn settle(
     conn: &mut Connection,
     id: CallId,
@@ -173,13 +196,6 @@ pub fn settle(
         ))
         .execute(conn)?;
     Ok(settled > 0)
-}
-
-/// Whether the call was picked up and goes on, as far as the carrier told.
-pub fn is_answered(conn: &mut Connection, id: CallId) -> Result<bool, DbError> {
-    let answered: Option<Option<DateTime<Utc>>> =
-        calls::table.find(id.0).select(calls::answered_at).first(conn).optional()?;
-    Ok(answered.flatten().is_some())
 }
 
 fn ending_word(ending: Ending) -> &'static str {

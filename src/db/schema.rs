@@ -128,6 +128,7 @@ diesel::table! {
         received_at -> Timestamptz,
         decision -> Text,
         answered_at -> Nullable<Timestamptz>,
+        answered_after -> Nullable<Int4>,
         ending -> Nullable<Text>,
         talk_seconds -> Nullable<Int4>,
         ended_at -> Nullable<Timestamptz>,

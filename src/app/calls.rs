@@ -1,0 +1,180 @@
+//! Calls to masks: what becomes of them, and how their stories go on.
+
+use askama::Template;
+
+use super::{App, texts};
+use crate::db::calls::{self, Decided, NewCall, PickedUp};
+use crate::db::{Connection, DbError, masks, numbers};
+use crate::domain::call::{CalledMask, Caller, Decision, Ending, Instruction, Reason, decide};
+use crate::domain::ids::CallId;
+use crate::domain::mask::{Mask, MaskState};
+use crate::domain::phone::PhoneNumber;
+use crate::seal::Place;
+use crate::secrets;
+
+/// A call as the carrier tells of it.
+#[derive(Debug, Clone)]
+pub struct IncomingCall {
+    /// The carrier's name of it, which stays the same when it is told twice; one without is never the same as another.
+    pub event: Option<String>,
+    /// What was dialled, as the different readings of what the carrier says.
+    pub called: Vec<PhoneNumber>,
+    /// Who calls; `None` where hidden or unusable.
+    pub caller: Option<PhoneNumber>,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone)]
+pub struct Routed {
+    /// What the carrier is to do.
+    pub instruction: Instruction,
+    /// The call's name, under which the carrier tells how it goes on; `None` where nothing follows.
+    pub call: Option<CallId>,
+}
+
+/// What a sentence is said about a call that was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// Nothing more is to be said.
+    Silent,
+    /// The caller is still there, and hears why.
+    Told(Ending),
+}
+
+impl App {
+    /// Decides what becomes of a call to a mask and writes it down. The same event told again gets the same answer as
+    /// long as the mask still leads there, and counts once.
+    pub async fn route_call(&self, incoming: IncomingCall) -> Result<Routed, DbError> {
+        let (now, id) = (self.now(), CallId(secrets::random_uuid()));
+        let event_key = match incoming.event {
+            Some(event) => format!("tropo|{event}"),
+            None => format!("nameless|{id}"),
+        };
+        let (limits, settings, sealer) =
+            (self.settings.limits.clone(), self.settings.clone(), self.sealer.clone());
+        let (called, caller) = (incoming.called, incoming.caller);
+        let decided = self.db.transaction(move |conn| {
+            let Some(mask) = masks::hold_called(conn, &called)? else {
+                return Ok((Decision::TurnAway(Reason::NotInService), None));
+            };
+            let lookup = caller.map(|caller| sealer.caller_lookup(mask.id.0, caller));
+            let facts = CalledMask {
+                phone: mask.phone.ok_or(DbError::Unreadable("masks.e164"))?,
+                state: mask.state.clone(),
+                destination: destination(conn, &mask, &sealer, &settings)?,
+                destination_is_mask: false,
+            };
+            let facts = CalledMask { destination_is_mask: leads_to_mask(conn, facts.destination)?, ..facts };
+            if let Some((known, before)) = calls::find_by_event(conn, &event_key)? {
+                return Ok((again(&facts, caller, before), Some(known)));
+            }
+            let caller_is_mask = leads_to_mask(conn, caller)?;
+            let recent = calls::recent(conn, mask.id, lookup, now, limits.talking)?;
+            let decision =
+                decide(&facts, Caller { number: caller, is_mask: caller_is_mask }, recent, &limits);
+            let call = NewCall {
+                id,
+                mask: mask.id,
+                event_key,
+                caller_sealed: caller.map(|caller| sealer.seal(caller, Place::caller(id.0))),
+                caller_lookup: lookup,
+                decided: match decision {
+                    Decision::Connect { .. } => Decided::Connected,
+                    Decision::TurnAway(reason) | Decision::Reject(reason) => Decided::TurnedAway(reason),
+                },
+            };
+            calls::insert(conn, &call, now)?;
+            Ok::<_, DbError>((decision, Some(id)))
+        });
+        let (decision, call) = decided.await?;
+        Ok(self.routed(decision, call))
+    }
+
+    /// What is said where nothing can be decided.
+    pub fn unavailable() -> Instruction {
+        Instruction::Say(said(&texts::TurnedAway { reason: Reason::Unavailable }))
+    }
+
+    /// Notes that the real phone was picked up, and how old the carrier's session was then, in seconds.
+    pub async fn note_answer(&self, id: CallId, session_seconds: Option<u32>) -> Result<(), DbError> {
+        let now = self.now();
+        self.db.transaction(move |conn| calls::set_answered(conn, id, session_seconds, now)).await
+    }
+
+    /// Notes how a call ended, which `told` works out from whether and when it was picked up. What was told first stays,
+    /// so that events may come twice, late and in any order.
+    pub async fn note_ending(
+        &self,
+        id: CallId,
+        told: impl FnOnce(Option<PickedUp>) -> Option<Ending> + Send + 'static,
+    ) -> Result<Followed, DbError> {
+        let now = self.now();
+        let work = move |conn: &mut _| {
+            let Some(picked_up) = calls::picked_up(conn, id)? else { return Ok(Followed::Silent) };
+            let Some(ending) = told(picked_up) else { return Ok(Followed::Silent) };
+            calls::settle(conn, id, ending, now)?;
+            Ok::<_, DbError>(match ending {
+                Ending::Answered { .. } | Ending::CallerHungUp => Followed::Silent,
+                other => Followed::Told(other),
+            })
+        };
+        self.db.transaction(work).await
+    }
+
+    /// What a caller hears whose call was not taken.
+    pub fn not_taken(ending: Ending) -> Instruction {
+        Instruction::Say(said(&texts::NotTaken { busy: ending == Ending::Busy }))
+    }
+
+    fn routed(&self, decision: Decision, call: Option<CallId>) -> Routed {
+        let ring_seconds = u32::try_from(self.settings.limits.ringing.num_seconds()).unwrap_or(25);
+        match decision {
+            Decision::Connect { to, shown } => {
+                Routed { instruction: Instruction::Connect { to, shown, ring_seconds }, call }
+            }
+            Decision::TurnAway(reason) => {
+                Routed { instruction: Instruction::Say(said(&texts::TurnedAway { reason })), call: None }
+            }
+            Decision::Reject(_) => Routed { instruction: Instruction::Reject, call: None },
+        }
+    }
+}
+
+fn said(template: &impl Template) -> String {
+    texts::text(template)
+}
+
+/// The real number of a mask, where one is registered, proved and of a kind and country that is still allowed.
+fn destination(
+    conn: &mut Connection,
+    mask: &Mask,
+    sealer: &crate::seal::Sealer,
+    settings: &super::Settings,
+) -> Result<Option<PhoneNumber>, DbError> {
+    let Some(id) = mask.number else { return Ok(None) };
+    let stored = numbers::find_any(conn, id)?.filter(|stored| stored.verified_at.is_some());
+    let Some(stored) = stored else { return Ok(None) };
+    let Ok(number) = sealer.open(&stored.sealed, Place::number(id.0)) else {
+        tracing::error!(number = %id, "a sealed number does not open");
+        return Ok(None);
+    };
+    let allowed = number.line_kind(settings.voip).is_ok()
+        && number.country().is_some_and(|country| settings.number_countries.contains(&country));
+    Ok(allowed.then_some(number))
+}
+
+fn leads_to_mask(conn: &mut Connection, number: Option<PhoneNumber>) -> Result<bool, DbError> {
+    number.map_or(Ok(false), |number| masks::is_mask(conn, number))
+}
+
+/// The answer to an event that was answered before: the same, unless the mask does not ring there any more.
+fn again(facts: &CalledMask, caller: Option<PhoneNumber>, before: Decided) -> Decision {
+    match (before, &facts.state, facts.destination) {
+        (Decided::Connected, MaskState::Active, Some(to)) if !facts.destination_is_mask => {
+            Decision::Connect { to, shown: caller.unwrap_or(facts.phone) }
+        }
+        (Decided::Connected, MaskState::Paused { .. }, _) => Decision::TurnAway(Reason::Paused),
+        (Decided::Connected, _, _) => Decision::TurnAway(Reason::NotInService),
+        (Decided::TurnedAway(reason), _, _) => Decision::TurnAway(reason),
+    }
+}
