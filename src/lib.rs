@@ -15,4 +15,5 @@ pub mod db;
 pub mod mail;
 
 pub mod app;
+pub mod web;
 pub mod worker;

@@ -164,8 +164,8 @@ impl App {
     }
 
     /// Sets the password of the account that the link was mailed to, making it if there is none, and ends every
-    /// session it has.
-    pub async fn choose_password(&self, token: &str, password: &str) -> Result<User, PasswordError> {
+    /// session it has; tells whether it is new.
+    pub async fn choose_password(&self, token: &str, password: &str) -> Result<(User, bool), PasswordError> {
         let link = self.open_link(token).await?.ok_or(PasswordError::LinkGone)?;
         let hash = self.new_hash(password, &link.email).await?;
         let (digest, now, id) =
@@ -213,7 +213,7 @@ impl App {
         if !is_new {
             self.tell_of_new_password(&user);
         }
-        Ok(user)
+        Ok((user, is_new))
     }
 
     /// The user with that address and password. Takes as long for an unknown address as for a known one.

@@ -75,6 +75,7 @@ pub struct App {
     code_key: [u8; 32],
     bucket_key: [u8; 32],
     form_key: [u8; 32],
+    cookie_key: [u8; 32],
     hashing: Arc<Semaphore>,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
@@ -103,6 +104,7 @@ impl App {
             code_key: roots.derive("codes that prove numbers"),
             bucket_key: roots.derive("buckets of limits"),
             form_key: roots.derive("tokens of forms"),
+            cookie_key: roots.derive("cookies of sessions"),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             wake: Notify::new(),
             areas: Mutex::new(None),
@@ -122,6 +124,11 @@ impl App {
     /// The key that binds forms to the browser they were made for.
     pub fn form_key(&self) -> &[u8; 32] {
         &self.form_key
+    }
+
+    /// The key that the cookies of sessions are encrypted with.
+    pub fn cookie_key(&self) -> &[u8; 32] {
+        &self.cookie_key
     }
 
     /// Whether the database answers.

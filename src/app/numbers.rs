@@ -13,6 +13,7 @@ use crate::db::rates::{self, Rule};
 use crate::db::{Connection, DbError, masks, users};
 use crate::domain::ids::{NumberId, UserId, VerificationId};
 use crate::domain::limits::{Limits, Rate};
+use crate::domain::mask::Mask;
 use crate::domain::phone::{LineKind, PhoneNumber, Refusal};
 use crate::domain::verification::{self, Verdict};
 use crate::mail::Letter;
@@ -365,15 +366,16 @@ impl App {
         self.db.transaction(work).await
     }
 
-    /// One of the user's numbers, and how many masks lead to it.
+    /// One of the user's numbers, and the masks that ring nobody once it is removed.
     pub async fn number_with_masks(
         &self,
         user: UserId,
         id: NumberId,
-    ) -> Result<Option<(OwnNumber, usize)>, DbError> {
+    ) -> Result<Option<(OwnNumber, Vec<Mask>)>, DbError> {
         let work = move |conn: &mut _| {
             let Some(stored) = numbers::find(conn, user, id)? else { return Ok(None) };
-            let masks = masks::list_of_number(conn, id)?.len();
+            let mut masks = masks::list_of_number(conn, id)?;
+            masks.retain(|mask| mask.state.is_alive());
             Ok::<_, DbError>(Some((stored, masks)))
         };
         Ok(self.db.transaction(work).await?.map(|(stored, masks)| (self.own_number(&stored), masks)))

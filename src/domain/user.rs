@@ -6,7 +6,7 @@ use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The shortest password that protects an account on its own (NIST SP 800-63B-4), in characters.
-pub const SHORTEST_PASSWORD: usize = 15;
+pub const SHORTEST_PASSWORD: u32 = 15;
 /// The longest password, in characters; a bound on the work of hashing it.
 pub const LONGEST_PASSWORD: usize = 256;
 
@@ -119,7 +119,7 @@ impl Password {
     /// There are no rules of composition. `email` is the owner's, so that it is not made of that.
     pub fn chosen(text: &str, email: &EmailAddress) -> Result<Self, WeakPassword> {
         let password = Self::typed(text).ok_or(WeakPassword::TooLong)?;
-        if password.0.chars().count() < SHORTEST_PASSWORD {
+        if password.0.chars().count() < SHORTEST_PASSWORD as usize {
             return Err(WeakPassword::TooShort);
         }
         let mut context = vec!["maskline", "mask", "masks", "tropo", "phone", "number", email.as_str()];

@@ -1,0 +1,151 @@
+//! A user's account: password, signed-in browsers, time zone.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::error::PageError;
+use super::flash::Flash;
+use super::forms::Form;
+use super::guard::{SignedIn, shown, shown_again};
+use super::page::{Errors, Moment, Page, moment, wait};
+use super::sign_in::Nothing;
+use crate::app::accounts::PasswordError;
+use crate::domain::ids::SessionId;
+use crate::domain::user::SHORTEST_PASSWORD;
+
+struct SessionView {
+    id: SessionId,
+    device: String,
+    last_seen: Moment,
+    current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/account.html")]
+struct AccountPage {
+    page: Page,
+    errors: Errors,
+    email: String,
+    least: u32,
+    zones: Vec<&'static str>,
+    zone: String,
+    sessions: Vec<SessionView>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PasswordForm {
+    #[serde(default)]
+    current_password: String,
+    #[serde(default)]
+    new_password: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TimeZoneForm {
+    #[serde(default)]
+    time_zone: String,
+}
+
+/// Zones to choose from: places of the big continents, without the old and the odd names.
+fn zones() -> Vec<&'static str> {
+    const CONTINENTS: [&str; 7] =
+        ["Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Pacific/"];
+    let mut zones = vec!["UTC"];
+    let named = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+    zones.extend(named.filter(|name| CONTINENTS.iter().any(|continent| name.starts_with(continent))));
+    zones
+}
+
+async fn page(signed_in: &SignedIn, errors: Errors) -> Result<AccountPage, PageError> {
+    let (now, zone) = (signed_in.app().now(), signed_in.zone());
+    let mut sessions: Vec<SessionView> = signed_in
+        .app()
+        .sessions(signed_in.user.id)
+        .await?
+        .into_iter()
+        .map(|session| SessionView {
+            id: session.id,
+            device: session.device,
+            last_seen: moment(session.seen_at, now, zone),
+            current: session.id == signed_in.session_id,
+        })
+        .collect();
+    sessions.sort_by_key(|session| !session.current);
+    Ok(AccountPage {
+        page: signed_in.visitor.page("Your account"),
+        errors,
+        email: signed_in.user.email.to_string(),
+        least: SHORTEST_PASSWORD,
+        zones: zones(),
+        zone: signed_in.user.time_zone.clone(),
+        sessions,
+    })
+}
+
+pub(super) async fn show(signed_in: SignedIn) -> Result<HttpResponse, PageError> {
+    shown(&page(&signed_in, Errors::default()).await?)
+}
+
+pub(super) async fn change_password(
+    signed_in: SignedIn,
+    form: Form<PasswordForm>,
+) -> Result<HttpResponse, PageError> {
+    let PasswordForm { current_password, new_password } = form.0;
+    let app = signed_in.app();
+    let errors = match app
+        .change_password(&signed_in.user, signed_in.session_id, &current_password, &new_password)
+        .await
+    {
+        Ok(()) => return Ok(signed_in.visitor.redirect("/account", Some(Flash::PasswordChanged))),
+        Err(PasswordError::Db(error)) => return Err(error.into()),
+        Err(PasswordError::Weak(weak)) => Errors::one("new_password", weak.to_string()),
+        Err(PasswordError::TooMany { until }) => {
+            let when = wait(until, app.now());
+            Errors::one(
+                "current_password",
+                format!("There were too many wrong passwords. You can try again {when}."),
+            )
+        }
+        Err(PasswordError::WrongCurrent | PasswordError::LinkGone) => {
+            Errors::one("current_password", "That is not your password. Nothing was changed.")
+        }
+    };
+    shown_again(&page(&signed_in, errors).await?)
+}
+
+pub(super) async fn set_time_zone(
+    signed_in: SignedIn,
+    form: Form<TimeZoneForm>,
+) -> Result<HttpResponse, PageError> {
+    match form.0.time_zone.parse() {
+        Ok(zone) => {
+            signed_in.app().set_time_zone(signed_in.user.id, zone).await?;
+            Ok(signed_in.visitor.redirect("/account", Some(Flash::TimeZoneSaved)))
+        }
+        Err(_) => shown_again(
+            &page(&signed_in, Errors::one("time_zone", "Choose a time zone from the list.")).await?,
+        ),
+    }
+}
+
+pub(super) async fn end_session(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    if signed_in.app().end_session(signed_in.user.id, SessionId(*id)).await? {
+        Ok(signed_in.visitor.redirect("/account", Some(Flash::SessionEnded)))
+    } else {
+        Err(PageError::NotFound)
+    }
+}
+
+pub(super) async fn end_other_sessions(
+    signed_in: SignedIn,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    signed_in.app().end_other_sessions(signed_in.user.id, signed_in.session_id).await?;
+    Ok(signed_in.visitor.redirect("/account", Some(Flash::OtherSessionsEnded)))
+}

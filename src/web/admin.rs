@@ -1,0 +1,166 @@
+//! Every mask, for admins: from the outside, with no real number in the page's source.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::error::PageError;
+use super::flash::Flash;
+use super::forms::Form;
+use super::guard::{Admin, shown, shown_again};
+use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
+use crate::app::admin::{AdminError, ReviewedMask};
+use crate::db::masks::{PAGE, Search};
+use crate::domain::ids::MaskId;
+use crate::domain::mask::{MaskState, STATE_WORDS};
+
+const STATES: [(&str, &str); 8] = [
+    ("requested", "Being set up"),
+    ("active", "In service"),
+    ("paused", "Paused"),
+    ("resting", "Resting"),
+    ("releasing", "Being given back"),
+    ("released", "Given back"),
+    ("failed", "Failed"),
+    ("lost", "Lost"),
+];
+
+struct AdminMaskView {
+    id: MaskId,
+    number: Option<Number>,
+    owner: String,
+    ends_in: String,
+    state: &'static str,
+    made: Moment,
+    last_call: Option<Moment>,
+    calls: i64,
+    may_revoke: bool,
+}
+
+#[derive(Template)]
+#[template(path = "admin/masks.html")]
+struct MasksPage {
+    page: Page,
+    q: String,
+    state: String,
+    states: Vec<(&'static str, &'static str)>,
+    found: String,
+    pages: Pages,
+    rows: Vec<AdminMaskView>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SearchQuery {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    state: String,
+    page: Option<i64>,
+}
+
+pub(super) async fn masks(admin: Admin, query: web::Query<SearchQuery>) -> Result<HttpResponse, PageError> {
+    let SearchQuery { q, state, page } = query.into_inner();
+    let q: String = q.chars().filter(|character| !character.is_control()).take(254).collect();
+    let state = if STATE_WORDS.contains(&state.as_str()) { state } else { String::new() };
+    let page = page.unwrap_or(1).clamp(1, 1_000_000);
+    let search = Search {
+        text: q.clone(),
+        state: Some(state.clone()).filter(|state| !state.is_empty()),
+        page: page - 1,
+    };
+    let review = admin.0.app().review(search).await?;
+    let in_service =
+        review.by_state.iter().find(|(state, _)| state == "active").map_or(0, |(_, count)| *count);
+    let all: i64 = review.by_state.iter().map(|(_, count)| count).sum();
+    let found = format!("{} of {all} masks found; {in_service} are in service.", review.total);
+    let href = |page: i64| {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("q", &q)
+            .append_pair("state", &state)
+            .append_pair("page", &page.to_string())
+            .finish();
+        format!("/admin/masks?{query}")
+    };
+    shown(&MasksPage {
+        page: admin.0.visitor.page("All masks"),
+        pages: pages("Masks", page, PAGE, review.total, href),
+        rows: review.masks.into_iter().map(|reviewed| row(reviewed, &admin)).collect(),
+        states: STATES.to_vec(),
+        found,
+        q,
+        state,
+    })
+}
+
+fn row(reviewed: ReviewedMask, admin: &Admin) -> AdminMaskView {
+    let (now, zone) = (admin.0.app().now(), admin.0.zone());
+    let ReviewedMask { listed, last_two } = reviewed;
+    AdminMaskView {
+        id: listed.mask.id,
+        number: listed.mask.phone.map(Number::from),
+        owner: listed.owner,
+        ends_in: last_two.unwrap_or_else(|| "–".to_owned()),
+        state: listed.mask.state.word(),
+        made: moment(listed.mask.requested_at, now, zone),
+        last_call: listed.last_call.map(|at| moment(at, now, zone)),
+        calls: listed.calls,
+        may_revoke: matches!(listed.mask.state, MaskState::Active | MaskState::Paused { .. }),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/revoke.html")]
+struct RevokePage {
+    page: Page,
+    errors: Errors,
+    id: MaskId,
+    number: Option<Number>,
+    owner: String,
+    rest_days: i64,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReasonForm {
+    #[serde(default)]
+    reason: String,
+}
+
+async fn revoke_page(
+    admin: &Admin,
+    id: MaskId,
+    errors: Errors,
+    reason: String,
+) -> Result<RevokePage, PageError> {
+    let app = admin.0.app();
+    let (mask, owner) = app.any_mask(id).await?.ok_or(PageError::NotFound)?;
+    Ok(RevokePage {
+        page: admin.0.visitor.page("Revoke a mask"),
+        errors,
+        id,
+        number: mask.phone.map(Number::from),
+        owner,
+        rest_days: app.settings().limits.rest.num_days(),
+        reason,
+    })
+}
+
+pub(super) async fn ask_to_revoke(admin: Admin, id: web::Path<Uuid>) -> Result<HttpResponse, PageError> {
+    shown(&revoke_page(&admin, MaskId(*id), Errors::default(), String::new()).await?)
+}
+
+pub(super) async fn revoke(
+    admin: Admin,
+    id: web::Path<Uuid>,
+    form: Form<ReasonForm>,
+) -> Result<HttpResponse, PageError> {
+    let id = MaskId(*id);
+    let error = match admin.0.app().revoke_any_mask(admin.0.user.id, id, &form.0.reason).await {
+        Ok(()) => return Ok(admin.0.visitor.redirect("/admin/masks", Some(Flash::RevokedForOwner))),
+        Err(AdminError::NotFound) => return Err(PageError::NotFound),
+        Err(AdminError::Db(error)) => return Err(error.into()),
+        Err(error @ (AdminError::Reason | AdminError::State(_))) => error.to_string(),
+    };
+    shown_again(&revoke_page(&admin, id, Errors::one("reason", error), form.0.reason).await?)
+}

@@ -1,0 +1,111 @@
+//! One word to the next page, by a cookie that holds a name and no text: whoever tampers with it sees another of our
+//! own sentences.
+
+use actix_web::cookie::{Cookie, SameSite, time::Duration};
+
+use super::Settings;
+
+/// What the next page says first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flash {
+    Welcome,
+    PasswordChosen,
+    PasswordChanged,
+    SignedOut,
+    MaskRequested,
+    LabelSaved,
+    MaskPaused,
+    MaskResumed,
+    MaskRevoked,
+    MaskRestored,
+    NumberProved,
+    NumberRemoved,
+    CodeSent,
+    CodeUnclear,
+    TimeZoneSaved,
+    SessionEnded,
+    OtherSessionsEnded,
+    RevokedForOwner,
+}
+
+const ALL: [(Flash, &str, &str, &str); 18] = [
+    (
+        Flash::Welcome,
+        "welcome",
+        "success",
+        "Welcome to Maskline. Prove your number first; a mask is one step further.",
+    ),
+    (
+        Flash::PasswordChosen,
+        "password-chosen",
+        "success",
+        "Your new password is saved, and you are signed in.",
+    ),
+    (
+        Flash::PasswordChanged,
+        "password-changed",
+        "success",
+        "Your password is changed. Every other device is signed out.",
+    ),
+    (Flash::SignedOut, "signed-out", "success", "You are signed out."),
+    (Flash::MaskRequested, "mask-requested", "success", "Your mask is being set up."),
+    (Flash::LabelSaved, "label-saved", "success", "The name is saved."),
+    (
+        Flash::MaskPaused,
+        "mask-paused",
+        "success",
+        "The mask is paused. Callers hear that you take no calls now.",
+    ),
+    (Flash::MaskResumed, "mask-resumed", "success", "The mask rings your phone again."),
+    (Flash::MaskRevoked, "mask-revoked", "success", "The mask rings nobody from now on."),
+    (Flash::MaskRestored, "mask-restored", "success", "The mask is back, and rings your phone."),
+    (Flash::NumberProved, "number-proved", "success", "The number is yours: it is proved."),
+    (Flash::NumberRemoved, "number-removed", "success", "The number is removed, and erased here."),
+    (Flash::CodeSent, "code-sent", "success", "A code is on its way."),
+    (
+        Flash::CodeUnclear,
+        "code-unclear",
+        "warning",
+        "We could not tell whether the code went out. If nothing comes within a minute, ask for another.",
+    ),
+    (Flash::TimeZoneSaved, "time-zone-saved", "success", "The time zone is saved."),
+    (Flash::SessionEnded, "session-ended", "success", "That device is signed out."),
+    (Flash::OtherSessionsEnded, "other-sessions-ended", "success", "Every other device is signed out."),
+    (
+        Flash::RevokedForOwner,
+        "revoked-for-owner",
+        "success",
+        "The mask is revoked. Its owner is told, with your reason.",
+    ),
+];
+
+/// The sentence and its kind that a cookie's value names.
+pub(super) fn read(value: &str) -> Option<(&'static str, &'static str)> {
+    ALL.iter().find(|(_, name, _, _)| *name == value).map(|(_, _, kind, text)| (*kind, *text))
+}
+
+pub(super) fn cookie_name(settings: &Settings) -> &'static str {
+    if settings.is_https() { "__Host-flash" } else { "flash" }
+}
+
+pub(super) fn cookie(flash: Flash, settings: &Settings) -> Cookie<'static> {
+    let name = ALL.iter().find(|(known, ..)| *known == flash).map_or("", |(_, name, ..)| name);
+    Cookie::build(cookie_name(settings), name)
+        .path("/")
+        .secure(settings.is_https())
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .max_age(Duration::seconds(60))
+        .finish()
+}
+
+pub(super) fn removal(settings: &Settings) -> Cookie<'static> {
+    let mut cookie = Cookie::build(cookie_name(settings), "")
+        .path("/")
+        .secure(settings.is_https())
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .finish();
+    cookie.make_removal();
+    cookie
+}

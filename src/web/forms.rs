@@ -1,0 +1,92 @@
+//! Forms: read in one piece, believed only from the browser they were made for.
+//!
+//! Each form holds a token that is a keyed digest of a random cookie and of who is signed in; nothing is stored for it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_session::SessionExt as _;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::error::PageError;
+use super::{Settings, session};
+use crate::app::App;
+use crate::domain::ids::UserId;
+use crate::secrets;
+
+/// The longest form, in bytes.
+pub(super) const LONGEST_FORM: usize = 16 * 1024;
+
+/// The random value that a browser's forms are bound to.
+#[derive(Clone)]
+pub(super) struct FormCookie {
+    pub(super) value: String,
+    pub(super) is_new: bool,
+}
+
+pub(super) fn cookie_name(settings: &Settings) -> &'static str {
+    if settings.is_https() { "__Host-form" } else { "form" }
+}
+
+pub(super) fn cookie(value: &str, settings: &Settings) -> Cookie<'static> {
+    Cookie::build(cookie_name(settings), value.to_owned())
+        .path("/")
+        .secure(settings.is_https())
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .finish()
+}
+
+/// The token that the forms of this browser hold.
+pub(super) fn token(app: &App, cookie: &str, user: Option<UserId>) -> String {
+    let whose = user.map_or_else(|| "-".to_owned(), |user| user.to_string());
+    URL_SAFE_NO_PAD.encode(secrets::keyed_digest(app.form_key(), format!("{cookie}|{whose}").as_bytes()))
+}
+
+/// What a form holds, once it is sure where it comes from.
+pub(super) struct Form<T>(pub(super) T);
+
+#[derive(Deserialize)]
+struct Token {
+    csrf: String,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = web::Bytes::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let body =
+                body.await.map_err(|error| PageError::of_status(error.as_response_error().status_code()))?;
+            let text = std::str::from_utf8(&body).map_err(|_| PageError::Unreadable)?;
+            let token = web::Query::<Token>::from_query(text).map_err(|_| PageError::ForeignForm)?;
+            if is_cross_site(&request) || !is_ours(&request, &token.csrf) {
+                return Err(PageError::ForeignForm);
+            }
+            let form = web::Query::<T>::from_query(text).map_err(|_| PageError::Unreadable)?;
+            Ok(Self(form.into_inner()))
+        })
+    }
+}
+
+fn is_ours(request: &HttpRequest, shown: &str) -> bool {
+    let cookie = request.extensions().get::<FormCookie>().cloned();
+    let (Some(cookie), Some(app)) = (cookie, request.app_data::<web::Data<App>>()) else { return false };
+    let user = session::read(&request.get_session()).map(|(user, _)| user);
+    !cookie.is_new && secrets::same(token(app, &cookie.value, user).as_bytes(), shown.as_bytes())
+}
+
+/// Whether the browser says that another site sent the form.
+fn is_cross_site(request: &HttpRequest) -> bool {
+    let said = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    said.is_some_and(|said| !matches!(said, "same-origin" | "none"))
+}

@@ -1,0 +1,74 @@
+//! What every answer has: a name, headers that keep browsers strict, and one line in the log.
+//!
+//! The log has the pattern of a route, never its path or query: those may hold tokens and keys.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, web};
+
+use super::{Settings, address};
+use crate::secrets;
+
+/// The name of a request, as in the log and on an error page.
+#[derive(Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const ALWAYS: [(&str, &str); 7] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+];
+
+pub(super) async fn every_answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let started = Instant::now();
+    let id: String = secrets::random_bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let settings = request.app_data::<web::Data<Settings>>().cloned();
+    let client = settings.as_ref().map(|settings| address::client(request.request(), settings));
+    let method = request.method().clone();
+    let mut answer = next.call(request).await?;
+    let https = settings.is_some_and(|settings| settings.is_https());
+    complete(answer.response_mut().headers_mut(), &id, https);
+    let route = answer.request().match_pattern().unwrap_or_else(|| "unknown".into());
+    tracing::info!(
+        request = %id,
+        %method,
+        %route,
+        status = answer.status().as_u16(),
+        milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        network = %client.map_or(String::new(), crate::app::network),
+        "answered"
+    );
+    Ok(answer)
+}
+
+fn complete(headers: &mut HeaderMap, id: &str, https: bool) {
+    for (name, value) in ALWAYS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if https {
+        let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.insert(HeaderName::from_static("strict-transport-security"), year);
+    }
+    let no_store = HeaderName::from_static("cache-control");
+    if !headers.contains_key(&no_store) {
+        headers.insert(no_store, HeaderValue::from_static("no-store"));
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}

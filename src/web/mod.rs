@@ -1,0 +1,76 @@
+//! HTTP in, HTML out; and the carrier's webhook, JSON both ways.
+//!
+//! Builds the server: the command line and the tests do it by the same function. Decides nothing that `app` decides.
+
+mod account;
+mod address;
+mod admin;
+mod assets;
+mod error;
+mod flash;
+mod forms;
+mod guard;
+mod headers;
+mod health;
+mod home;
+mod masks;
+mod numbers;
+mod page;
+mod routes;
+mod session;
+mod sign_in;
+mod tropo;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{App as Service, HttpServer, dev::Server, web};
+use url::Url;
+
+use crate::app::App;
+use crate::carrier::tropo::webhook::{Network, Proof};
+
+pub use routes::ROUTES;
+
+/// How long requests that are under way may take when the server stops.
+const LAST_REQUESTS: u64 = 10;
+
+/// What the server needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where people reach us; decides whether cookies are for https alone.
+    pub public_url: Url,
+    /// Whose word on where a request came from counts.
+    pub trusted_proxies: Vec<Network>,
+    /// What the carrier's requests have to show.
+    pub webhook: Proof,
+    /// Where the simulator is, in development.
+    pub simulator_url: Option<String>,
+    /// How many threads answer requests.
+    pub workers: usize,
+    /// How long a call waits for its decision until it is told that we are not available.
+    pub decision_time: Duration,
+}
+
+impl Settings {
+    fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+/// Serves the product on a listening socket, until the server is told to stop.
+pub fn serve(listener: TcpListener, app: Arc<App>, settings: Settings) -> std::io::Result<Server> {
+    let (app, settings) = (web::Data::from(app), web::Data::new(settings));
+    let workers = settings.workers;
+    let server = HttpServer::new(move || {
+        Service::new()
+            .app_data(app.clone())
+            .app_data(settings.clone())
+            .wrap(actix_web::middleware::from_fn(headers::every_answer))
+            .configure(|service| routes::routes(service, &app, &settings))
+    });
+    let server =
+        server.workers(workers).shutdown_timeout(LAST_REQUESTS).disable_signals().listen(listener)?;
+    Ok(server.run())
+}

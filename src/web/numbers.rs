@@ -1,0 +1,248 @@
+//! A user's real numbers: registered, proved, removed.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::error::PageError;
+use super::flash::Flash;
+use super::forms::Form;
+use super::guard::{SignedIn, shown, shown_again};
+use super::masks::MaskCard;
+use super::page::{Errors, Number, Page, wait};
+use super::sign_in::Nothing;
+use crate::app::numbers::{AddError, CheckError, CodeLimit, Progress, SendError};
+use crate::carrier::Channel;
+use crate::domain::ids::NumberId;
+use crate::domain::phone::Country;
+
+#[derive(Template)]
+#[template(path = "numbers/new.html")]
+struct NewNumberPage {
+    page: Page,
+    errors: Errors,
+    number: String,
+    country: String,
+}
+
+#[derive(Template)]
+#[template(path = "numbers/verify.html")]
+struct VerifyPage {
+    page: Page,
+    errors: Errors,
+    id: NumberId,
+    number: Number,
+    channel: &'static str,
+    can_text: bool,
+    sent: Option<&'static str>,
+    wait: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "numbers/remove.html")]
+struct RemovePage {
+    page: Page,
+    id: NumberId,
+    number: Number,
+    rest_days: i64,
+    masks: Vec<MaskCard>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NumberForm {
+    #[serde(default)]
+    number: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ChannelForm {
+    #[serde(default)]
+    channel: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CodeForm {
+    #[serde(default)]
+    code: String,
+}
+
+/// A country as a sentence names it.
+fn country_name(country: Country) -> String {
+    match country.code() {
+        "US" => "the United States".to_owned(),
+        "CA" => "Canada".to_owned(),
+        "GB" => "the United Kingdom".to_owned(),
+        _ => format!("the country with the code +{}", country.dialling_code()),
+    }
+}
+
+fn new_page(signed_in: &SignedIn, errors: Errors, number: String) -> NewNumberPage {
+    let country = country_name(signed_in.app().settings().default_country);
+    NewNumberPage { page: signed_in.visitor.page("Add your number"), errors, number, country }
+}
+
+pub(super) async fn new(signed_in: SignedIn) -> Result<HttpResponse, PageError> {
+    shown(&new_page(&signed_in, Errors::default(), String::new()))
+}
+
+pub(super) async fn create(signed_in: SignedIn, form: Form<NumberForm>) -> Result<HttpResponse, PageError> {
+    let text = form.0.number;
+    let error = match signed_in.app().add_number(signed_in.user.id, &text).await {
+        Ok(id) => return Ok(signed_in.visitor.redirect(&format!("/numbers/{id}/verification"), None)),
+        Err(AddError::Db(error)) => return Err(error.into()),
+        Err(AddError::Refused(refusal)) => refusal.to_string(),
+        Err(AddError::Country) => {
+            let served = &signed_in.app().settings().number_countries;
+            let names: Vec<String> = served.iter().map(|country| country_name(*country)).collect();
+            format!(
+                "That number is in a country that is not served here. Numbers can be from {}.",
+                names.join(", ")
+            )
+        }
+        Err(AddError::IsMask) => {
+            "That number is a mask itself. Type the number of a real phone of yours.".to_owned()
+        }
+        Err(AddError::TooMany) => format!(
+            "You can have {} numbers. Remove one before you add another.",
+            signed_in.app().settings().limits.numbers_per_user
+        ),
+    };
+    shown_again(&new_page(&signed_in, Errors::one("number", error), text))
+}
+
+async fn verify_page(signed_in: &SignedIn, id: NumberId, errors: Errors) -> Result<VerifyPage, PageError> {
+    let progress = signed_in.app().verification(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
+    let now = signed_in.app().now();
+    let can_text =
+        progress.number.number.is_some_and(|number| signed_in.app().channel_works(number, Channel::Text));
+    Ok(VerifyPage {
+        page: signed_in.visitor.page("Prove your number"),
+        errors,
+        id,
+        number: (&progress.number).into(),
+        channel: if progress.code_by_text && can_text { "text" } else { "voice" },
+        can_text,
+        sent: sent_words(&progress),
+        wait: progress.next_send.map(|next| format!("You can ask for another code {}.", wait(next, now))),
+    })
+}
+
+fn sent_words(progress: &Progress) -> Option<&'static str> {
+    progress.code_until?;
+    Some(if progress.code_by_text {
+        "We are texting you six digits. Type them here."
+    } else {
+        "We are calling you. A voice says six digits, twice. Type them here."
+    })
+}
+
+pub(super) async fn verification(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, PageError> {
+    let id = NumberId(*id);
+    let progress = signed_in.app().verification(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
+    if progress.number.verified {
+        return Ok(signed_in.visitor.redirect("/masks", None));
+    }
+    shown(&verify_page(&signed_in, id, Errors::default()).await?)
+}
+
+pub(super) async fn send_code(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    form: Form<ChannelForm>,
+) -> Result<HttpResponse, PageError> {
+    let (id, app) = (NumberId(*id), signed_in.app());
+    let here = format!("/numbers/{id}/verification");
+    let channel = match form.0.channel.as_str() {
+        "voice" => Channel::Voice,
+        "text" => Channel::Text,
+        _ => {
+            return shown_again(
+                &verify_page(&signed_in, id, Errors::one("channel", "Choose a call or a text.")).await?,
+            );
+        }
+    };
+    let error = match app.send_code(signed_in.user.id, id, channel, signed_in.visitor.address).await {
+        Ok(()) => return Ok(signed_in.visitor.redirect(&here, Some(Flash::CodeSent))),
+        Err(SendError::Unclear) => return Ok(signed_in.visitor.redirect(&here, Some(Flash::CodeUnclear))),
+        Err(SendError::AlreadyVerified) => return Ok(signed_in.visitor.redirect("/masks", None)),
+        Err(SendError::NotFound) => return Err(PageError::NotFound),
+        Err(SendError::Db(error)) => return Err(error.into()),
+        Err(SendError::ChannelOff) => {
+            "That number cannot be reached that way. Choose the other one.".to_owned()
+        }
+        Err(SendError::NotTaken) => {
+            "The phone company did not take our request. Nothing was used up; please try again in a minute."
+                .to_owned()
+        }
+        Err(SendError::Wait { limit, until }) => {
+            format!("{} {}.", limit_words(limit), wait(until, app.now()))
+        }
+    };
+    shown_again(&verify_page(&signed_in, id, Errors::one("channel", error)).await?)
+}
+
+fn limit_words(limit: CodeLimit) -> &'static str {
+    match limit {
+        CodeLimit::Pause => "A code went out a moment ago. You can ask for another",
+        CodeLimit::Number => {
+            "This number was sent as many codes as it may be in a day. You can ask for another"
+        }
+        CodeLimit::User => "You asked for as many codes as you may. You can ask for another",
+        CodeLimit::Network => "Many codes were asked for from your network. You can ask for another",
+        CodeLimit::House => "We are sending no more codes for the moment. You can ask for one",
+    }
+}
+
+pub(super) async fn check_code(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    form: Form<CodeForm>,
+) -> Result<HttpResponse, PageError> {
+    let id = NumberId(*id);
+    let error = match signed_in.app().check_code(signed_in.user.id, id, &form.0.code).await {
+        Ok(()) => return Ok(signed_in.visitor.redirect("/masks", Some(Flash::NumberProved))),
+        Err(CheckError::NotFound) => return Err(PageError::NotFound),
+        Err(CheckError::Db(error)) => return Err(error.into()),
+        Err(CheckError::NotACode) => "Type the six digits of the code.".to_owned(),
+        Err(CheckError::Wrong { left: 0 }) => {
+            "That was not the code, and it was the last try. Ask for another code.".to_owned()
+        }
+        Err(CheckError::Wrong { left: 1 }) => "That is not the code. You have one more try.".to_owned(),
+        Err(CheckError::Wrong { left }) => format!("That is not the code. You have {left} more tries."),
+        Err(CheckError::NoCode) => "There is no code to type any more: it ran out, or there were too many wrong ones. Ask for another.".to_owned(),
+        Err(CheckError::TooMany) => format!(
+            "You have proved {} numbers, as many as there may be. Remove one first.",
+            signed_in.app().settings().limits.numbers_per_user
+        ),
+    };
+    shown_again(&verify_page(&signed_in, id, Errors::one("code", error)).await?)
+}
+
+pub(super) async fn ask_to_remove(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, PageError> {
+    let (id, app) = (NumberId(*id), signed_in.app());
+    let (number, masks) = app.number_with_masks(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
+    shown(&RemovePage {
+        page: signed_in.visitor.page("Remove a number"),
+        id,
+        number: (&number).into(),
+        rest_days: app.settings().limits.rest.num_days(),
+        masks: masks.into_iter().map(|mask| MaskCard::new(mask, None, &signed_in)).collect(),
+    })
+}
+
+pub(super) async fn remove(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let removed = signed_in.app().remove_number(signed_in.user.id, NumberId(*id)).await?;
+    removed.ok_or(PageError::NotFound)?;
+    Ok(signed_in.visitor.redirect("/masks", Some(Flash::NumberRemoved)))
+}

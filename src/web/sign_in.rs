@@ -1,0 +1,223 @@
+//! Coming in: sign up, sign in, sign out, mailed links.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::error::PageError;
+use super::flash::Flash;
+use super::forms::Form;
+use super::guard::{Visitor, shown, shown_again};
+use super::page::{Errors, Page, wait};
+use super::session;
+use crate::app::accounts::{LinkError, LinkWish, PasswordError, SignInError};
+use crate::domain::user::{EmailAddress, SHORTEST_PASSWORD};
+
+#[derive(Template)]
+#[template(path = "accounts/sign_up.html")]
+struct SignUpPage {
+    page: Page,
+    errors: Errors,
+    email: String,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/forgotten.html")]
+struct ForgottenPage {
+    page: Page,
+    errors: Errors,
+    email: String,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/sign_up_sent.html")]
+struct SentPage {
+    page: Page,
+    minutes: i64,
+    again_href: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/sign_in.html")]
+struct SignInPage {
+    page: Page,
+    errors: Errors,
+    email: String,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/choose_password.html")]
+struct ChoosePasswordPage {
+    page: Page,
+    errors: Errors,
+    email: String,
+    action: String,
+    new_account: bool,
+    least: u32,
+}
+
+#[derive(Deserialize)]
+pub(super) struct EmailForm {
+    #[serde(default)]
+    email: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SignInForm {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewPasswordForm {
+    #[serde(default)]
+    new_password: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
+
+pub(super) async fn sign_up(visitor: Visitor) -> Result<HttpResponse, PageError> {
+    if visitor.user.is_some() {
+        return Ok(visitor.redirect("/masks", None));
+    }
+    shown(&SignUpPage { page: visitor.page("Get started"), errors: Errors::default(), email: String::new() })
+}
+
+pub(super) async fn mail_sign_up(visitor: Visitor, form: Form<EmailForm>) -> Result<HttpResponse, PageError> {
+    match mail(&visitor, &form.0.email, LinkWish::SignUp).await? {
+        Ok(()) => Ok(visitor.redirect("/sign-up/sent", None)),
+        Err(errors) => {
+            shown_again(&SignUpPage { page: visitor.page("Get started"), errors, email: form.0.email })
+        }
+    }
+}
+
+pub(super) async fn sign_up_sent(visitor: Visitor) -> Result<HttpResponse, PageError> {
+    sent(&visitor, "/sign-up")
+}
+
+pub(super) async fn forgotten(visitor: Visitor) -> Result<HttpResponse, PageError> {
+    shown(&ForgottenPage {
+        page: visitor.page("Forgotten password"),
+        errors: Errors::default(),
+        email: String::new(),
+    })
+}
+
+pub(super) async fn mail_new_password(
+    visitor: Visitor,
+    form: Form<EmailForm>,
+) -> Result<HttpResponse, PageError> {
+    match mail(&visitor, &form.0.email, LinkWish::NewPassword).await? {
+        Ok(()) => Ok(visitor.redirect("/forgotten-password/sent", None)),
+        Err(errors) => shown_again(&ForgottenPage {
+            page: visitor.page("Forgotten password"),
+            errors,
+            email: form.0.email,
+        }),
+    }
+}
+
+pub(super) async fn new_password_sent(visitor: Visitor) -> Result<HttpResponse, PageError> {
+    sent(&visitor, "/forgotten-password")
+}
+
+/// What is said after a link was asked for: the same for known and unknown addresses.
+fn sent(visitor: &Visitor, again_href: &'static str) -> Result<HttpResponse, PageError> {
+    let minutes = visitor.app.settings().limits.link_life.num_minutes();
+    shown(&SentPage { page: visitor.page("Look in your mailbox"), minutes, again_href })
+}
+
+async fn mail(visitor: &Visitor, email: &str, wish: LinkWish) -> Result<Result<(), Errors>, PageError> {
+    let address: EmailAddress = match email.parse() {
+        Ok(address) => address,
+        Err(error) => return Ok(Err(Errors::one("email", format!("{error}")))),
+    };
+    match visitor.app.mail_link(address, wish, visitor.address).await {
+        Ok(()) => Ok(Ok(())),
+        Err(LinkError::TooMany { until }) => {
+            Err(PageError::TooMany { what: "Many links were asked for from your network.", until })
+        }
+        Err(LinkError::Db(error)) => Err(error.into()),
+    }
+}
+
+pub(super) async fn form(visitor: Visitor) -> Result<HttpResponse, PageError> {
+    if visitor.user.is_some() {
+        return Ok(visitor.redirect("/masks", None));
+    }
+    shown(&SignInPage { page: visitor.page("Sign in"), errors: Errors::default(), email: String::new() })
+}
+
+pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<HttpResponse, PageError> {
+    let form = form.0;
+    let error = match visitor.app.sign_in(&form.email, &form.password, visitor.address).await {
+        Ok(user) => {
+            session::begin(&visitor.session, user.id, &visitor.device())?;
+            return Ok(visitor.redirect("/masks", None));
+        }
+        Err(SignInError::Db(error)) => return Err(error.into()),
+        Err(SignInError::Wrong) => {
+            "That e-mail address and password do not belong together. Check both, or choose a new password."
+                .to_owned()
+        }
+        Err(SignInError::TooMany { until }) => {
+            format!(
+                "There were too many wrong passwords. You can try again {}.",
+                wait(until, visitor.app.now())
+            )
+        }
+    };
+    shown_again(&SignInPage {
+        page: visitor.page("Sign in"),
+        errors: Errors::one("password", error),
+        email: form.email,
+    })
+}
+
+pub(super) async fn sign_out(visitor: Visitor, _form: Form<Nothing>) -> Result<HttpResponse, PageError> {
+    visitor.session.purge();
+    let mut answer = visitor.redirect("/", Some(Flash::SignedOut));
+    let all = actix_web::http::header::HeaderValue::from_static("\"cache\", \"storage\"");
+    answer.headers_mut().insert(actix_web::http::header::HeaderName::from_static("clear-site-data"), all);
+    Ok(answer)
+}
+
+pub(super) async fn link(visitor: Visitor, token: web::Path<String>) -> Result<HttpResponse, PageError> {
+    shown(&choice(&visitor, &token, Errors::default()).await?)
+}
+
+async fn choice(visitor: &Visitor, token: &str, errors: Errors) -> Result<ChoosePasswordPage, PageError> {
+    let link = visitor.app.open_link(token).await?.ok_or(PageError::LinkGone)?;
+    Ok(ChoosePasswordPage {
+        page: visitor.page(if link.has_account { "Choose a new password" } else { "Choose a password" }),
+        errors,
+        email: link.email.to_string(),
+        action: format!("/links/{token}"),
+        new_account: !link.has_account,
+        least: SHORTEST_PASSWORD,
+    })
+}
+
+pub(super) async fn choose_password(
+    visitor: Visitor,
+    token: web::Path<String>,
+    form: Form<NewPasswordForm>,
+) -> Result<HttpResponse, PageError> {
+    match visitor.app.choose_password(&token, &form.0.new_password).await {
+        Ok((user, is_new)) => {
+            session::begin(&visitor.session, user.id, &visitor.device())?;
+            Ok(visitor.redirect("/masks", Some(if is_new { Flash::Welcome } else { Flash::PasswordChosen })))
+        }
+        Err(PasswordError::Weak(weak)) => {
+            shown_again(&choice(&visitor, &token, Errors::one("new_password", weak.to_string())).await?)
+        }
+        Err(PasswordError::Db(error)) => Err(error.into()),
+        Err(PasswordError::LinkGone | PasswordError::WrongCurrent | PasswordError::TooMany { .. }) => {
+            Err(PageError::LinkGone)
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Tropo's webhook: a session or a result in, a document out.
+//!
+//! Whatever fails, the answer is something that the carrier can carry out. Who has no valid key learns nothing at all.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::{FutureExt as _, StreamExt as _};
+use url::form_urlencoded;
+use uuid::Uuid;
+
+use super::{Settings, address};
+use crate::app::App;
+use crate::app::calls::{Followed, IncomingCall, Routed};
+use crate::carrier::Channel;
+use crate::carrier::tropo::client::REFERENCE;
+use crate::carrier::tropo::wire::{
+    CallEvent, CallResult, Event, Session, call_document, document, ending, hangup_document,
+    message_document, read,
+};
+use crate::domain::call::Ending;
+use crate::domain::ids::CallId;
+
+/// The longest body, in bytes.
+const LONGEST_BODY: usize = 16 * 1024;
+
+/// A request that has proved where it comes from.
+struct Proved {
+    app: web::Data<App>,
+    settings: web::Data<Settings>,
+    /// The key that it showed, which the addresses that follow carry on.
+    key: String,
+    body: Vec<u8>,
+}
+
+/// What is answered to whoever has no key: always the same, whatever was asked.
+pub(super) async fn nothing() -> HttpResponse {
+    nobody()
+}
+
+fn nobody() -> HttpResponse {
+    HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is nothing here.")
+}
+
+/// Voice: a call comes in, or a code that is to be spoken is asked for.
+pub(super) async fn transfer(request: HttpRequest, body: web::Payload) -> HttpResponse {
+    answered(request, body, |proved| async move { session(proved, Channel::Voice).await }).await
+}
+
+/// Text: a code that is to be written is asked for.
+pub(super) async fn message(request: HttpRequest, body: web::Payload) -> HttpResponse {
+    answered(request, body, |proved| async move { session(proved, Channel::Text).await }).await
+}
+
+/// How a call goes on.
+pub(super) async fn call_event(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    body: web::Payload,
+) -> HttpResponse {
+    let (call, event) = path.into_inner();
+    answered(request, body, |proved| async move { follow(proved, &call, &event).await }).await
+}
+
+/// Proves the sender, reads the body, and sees to it that a document comes out, even of a panic.
+async fn answered<F, A>(request: HttpRequest, body: web::Payload, act: F) -> HttpResponse
+where
+    F: FnOnce(Proved) -> A,
+    A: Future<Output = HttpResponse>,
+{
+    let (Some(app), Some(settings)) =
+        (request.app_data::<web::Data<App>>().cloned(), request.app_data::<web::Data<Settings>>().cloned())
+    else {
+        return nobody();
+    };
+    let Some(key) = proof(&request, &settings) else { return nobody() };
+    let body = match whole(body).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let acted = AssertUnwindSafe(act(Proved { app, settings, key, body })).catch_unwind().await;
+    acted.unwrap_or_else(|_| {
+        tracing::error!("the webhook panicked");
+        spoken(document(&App::unavailable(), None))
+    })
+}
+
+/// The key that the request shows, if it is one of ours and all else is as it must be.
+fn proof(request: &HttpRequest, settings: &Settings) -> Option<String> {
+    let keys: Vec<String> = form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(name, _)| name == "key")
+        .map(|(_, key)| key.into_owned())
+        .collect();
+    let from = address::client(request, settings);
+    let proved = settings.webhook.accepts_key(keys.iter().map(String::as_str))
+        & settings.webhook.accepts_source(from)
+        & address::is_private(request, settings)
+        & (request.method() == Method::POST);
+    if proved { keys.into_iter().find(|key| settings.webhook.accepts_key([key.as_str()])) } else { None }
+}
+
+async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, HttpResponse> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 16 KiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn refused(status: StatusCode, why: &str) -> HttpResponse {
+    HttpResponse::build(status).json(serde_json::json!({ "error": why }))
+}
+
+fn spoken(document: String) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json; charset=utf-8").body(document)
+}
+
+async fn session(proved: Proved, channel: Channel) -> HttpResponse {
+    let session = match read(&proved.body) {
+        Ok(Event::Session(session)) => session,
+        // The result of a call that says a code, or of nothing of ours: there is nothing more to do.
+        Ok(Event::Result(_)) => return spoken(hangup_document()),
+        Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    if !proved.settings.webhook.accepts_account(session.account_id.as_deref()) {
+        return refused(StatusCode::BAD_REQUEST, "another account");
+    }
+    if let Some(reference) = session.parameters.get(REFERENCE) {
+        let id = session.id.as_deref().unwrap_or_default();
+        return spoken(launched(&proved.app, reference, id, channel).await);
+    }
+    match channel {
+        Channel::Voice => spoken(routed(proved, session).await),
+        Channel::Text => spoken(hangup_document()),
+    }
+}
+
+async fn launched(app: &App, reference: &str, session: &str, channel: Channel) -> String {
+    match app.code_to_send(reference, session, channel).await {
+        Ok(Some(code)) if channel == Channel::Voice => call_document(code.to, code.from, &[code.text], None),
+        Ok(Some(code)) => message_document(code.to, code.from, &code.text, None),
+        Ok(None) => hangup_document(),
+        Err(error) => {
+            tracing::error!(%error, "a code was not sent");
+            hangup_document()
+        }
+    }
+}
+
+async fn routed(proved: Proved, session: Session) -> String {
+    let incoming = IncomingCall {
+        event: session.id,
+        called: session.to.iter().flat_map(|party| party.candidates()).collect(),
+        caller: session.from.as_ref().and_then(|party| party.number()),
+    };
+    let Proved { app, settings, key, .. } = proved;
+    let mut decision =
+        tokio::spawn(async move { app.route_call(incoming).await.map(|routed| (routed, app)) });
+    match tokio::time::timeout(settings.decision_time, &mut decision).await {
+        Ok(Ok(Ok((Routed { instruction, call }, _)))) => match call {
+            Some(call) => document(&instruction, Some(&|event| next(call, event, &key))),
+            None => document(&instruction, None),
+        },
+        Ok(Ok(Err(error))) => {
+            tracing::error!(%error, "a call was not routed");
+            document(&App::unavailable(), None)
+        }
+        Ok(Err(_)) => {
+            tracing::error!("the decision about a call panicked");
+            document(&App::unavailable(), None)
+        }
+        Err(_) => {
+            tracing::error!("the decision about a call took too long");
+            tokio::spawn(decided_too_late(decision));
+            document(&App::unavailable(), None)
+        }
+    }
+}
+
+type Deciding = tokio::task::JoinHandle<Result<(Routed, web::Data<App>), crate::db::DbError>>;
+
+/// A call that was decided after its caller was told that we are not available did not connect.
+async fn decided_too_late(decision: Deciding) {
+    if let Ok(Ok((Routed { call: Some(call), .. }, app))) = decision.await
+        && let Err(error) = app.note_ending(call, |_| Some(Ending::DidNotConnect)).await
+    {
+        tracing::error!(%error, "a call that was decided too late was not noted");
+    }
+}
+
+/// Where Tropo shall tell of a call's event; relative, so that it holds for whatever address Tropo knows us by.
+fn next(call: CallId, event: CallEvent, key: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("key", key).finish();
+    format!("/tropo/calls/{call}/{event}?{query}")
+}
+
+async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
+    let result = match read(&proved.body) {
+        Ok(Event::Result(result)) => result,
+        Ok(Event::Session(_)) => return spoken(hangup_document()),
+        Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let (Ok(call), Ok(event)) = (call.parse::<Uuid>().map(CallId), event.parse::<CallEvent>()) else {
+        return spoken(hangup_document());
+    };
+    let noted = match event {
+        CallEvent::Connect => {
+            proved.app.note_answer(call, result.session_duration).await.map(|()| Followed::Silent)
+        }
+        _ => proved.app.note_ending(call, move |picked_up| told(event, &result, picked_up)).await,
+    };
+    spoken(match noted {
+        Ok(Followed::Told(ending)) if event == CallEvent::Incomplete => {
+            document(&App::not_taken(ending), None)
+        }
+        Ok(_) => hangup_document(),
+        Err(error) => {
+            tracing::error!(%error, "an event of a call was not noted");
+            hangup_document()
+        }
+    })
+}
+
+fn told(
+    event: CallEvent,
+    result: &CallResult,
+    picked_up: Option<crate::db::calls::PickedUp>,
+) -> Option<Ending> {
+    let answer = picked_up
+        .map(|picked_up| CallResult { session_duration: picked_up.session_seconds, ..CallResult::default() });
+    ending(event, result, answer.as_ref())
+}
