@@ -17,3 +17,5 @@ pub mod mail;
 pub mod app;
 pub mod web;
 pub mod worker;
+
+pub mod simulator;

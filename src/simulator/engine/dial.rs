@@ -1,0 +1,256 @@
+//! The verbs by which a session rings somebody: transfer, call, message.
+
+use serde_json::{Value, json};
+
+use super::document::{Allowed, Dial, Sentence, whole};
+use super::parties::{HIDDEN, Target, caller_id};
+use super::ring::{Picked, Rung};
+use super::run::{Event, Flow};
+use super::script::Answer;
+use super::session::{Leg, LegState, Session, show};
+use super::speak::{fits, speaking_time, while_joined};
+use super::{Outcome, inbound};
+use crate::domain::phone::PhoneNumber;
+use crate::simulator::switchboard::hex_id;
+use crate::simulator::trace::Kind;
+
+impl Session {
+    /// Rings somebody else and joins the two.
+    pub(super) async fn transfer(&mut self, dial: &Dial) -> Flow {
+        if !self.on_the_line() || self.leg.is_text {
+            return self.note("There is no call that could be transferred.");
+        }
+        self.pick_up();
+        let shown = dial.from.as_deref().map_or_else(|| self.leg.party.clone(), caller_id);
+        for handler in dial.handlers.iter().filter(|handler| handler.event == "ring") {
+            self.say(&handler.say, &Allowed::none()).await;
+        }
+        let allowed = while_joined(dial.terminator.as_ref(), &dial.allowed);
+        let began = self.elapsed;
+        let rung = self.ring(&dial.to, &shown, whole(dial.timeout * 1000.0), &allowed).await;
+        let (outcome, disposition) = match rung {
+            Rung::Picked(picked) => return self.join(dial, picked, began, &allowed).await,
+            Rung::Rented(number) => return self.join_rented(dial, &number, &shown, began).await,
+            Rung::CallerHungUp => return self.caller_hangs_up(),
+            Rung::Interrupted(interruption) => {
+                self.act(dial, began, 0, "EXTERNAL_EVENT");
+                return self.interrupted_by(interruption);
+            }
+            Rung::Busy => (Outcome::Busy, "BUSY"),
+            Rung::NoAnswer => (Outcome::NoAnswer, "TIMEOUT"),
+            Rung::Rejected => (Outcome::Rejected, "REJECTED"),
+            Rung::Nowhere => (Outcome::NotInService, "FAILED"),
+        };
+        self.outcome = Some(outcome);
+        self.act(dial, began, 0, disposition);
+        Flow::Happened(Event::Incomplete)
+    }
+
+    /// The other side has picked up: what it is told and asked first, then the talk.
+    async fn join(&mut self, dial: &Dial, picked: Picked, began: u64, allowed: &Allowed) -> Flow {
+        let answered_at = self.elapsed;
+        if let Some(disposition) = self.greet(dial, &picked).await {
+            self.tell(Kind::Ends, format!("{} is dropped.", show(&picked.phone)));
+            self.outcome = Some(Outcome::Rejected);
+            self.act(dial, began, 0, disposition);
+            return Flow::Happened(Event::Incomplete);
+        }
+        self.outcome = Some(Outcome::Answered);
+        self.tell(Kind::Connects, format!("{} and {} talk.", show(&self.leg.party), show(&picked.phone)));
+        let interruption = self.pass(u64::from(picked.seconds) * 1000, allowed).await;
+        let connected = self.elapsed - answered_at;
+        self.note_talk(&picked, connected / 1000);
+        match interruption {
+            Some(interruption) => {
+                self.act(dial, began, connected, "EXTERNAL_EVENT");
+                let flow = self.interrupted_by(interruption);
+                self.outcome = Some(Outcome::Answered);
+                flow
+            }
+            None if picked.answer == Answer::AnsweredCallerHangsUp => {
+                let flow = self.caller_hangs_up();
+                self.outcome = Some(Outcome::Answered);
+                flow
+            }
+            None => {
+                self.tell(Kind::Ends, format!("{} hangs up.", show(&picked.phone)));
+                self.act(dial, began, connected, "SUCCESS");
+                Flow::On
+            }
+        }
+    }
+
+    fn note_talk(&self, picked: &Picked, seconds: u64) {
+        self.record.change(|trace| trace.seconds = seconds);
+        self.phone_goes_on(picked.call, |call| call.seconds = seconds);
+    }
+
+    /// What `connect` handlers say to and ask of the other side; the disposition where it fails.
+    async fn greet(&mut self, dial: &Dial, picked: &Picked) -> Option<&'static str> {
+        let mut presses = picked.presses.iter();
+        for handler in dial.handlers.iter().filter(|handler| handler.event == "connect") {
+            self.tell_callee(picked, &handler.say).await;
+            if let Some(ask) = &handler.ask {
+                self.tell_callee(picked, &ask.say).await;
+                match presses.next() {
+                    Some(given) if fits(ask.choices.as_deref(), given) => {
+                        self.tell(Kind::Note, format!("{} presses {given}.", show(&picked.phone)));
+                    }
+                    given => {
+                        let keys = given.map_or("nothing", String::as_str);
+                        self.tell(Kind::Note, format!("{} presses {keys}.", show(&picked.phone)));
+                        return Some(if given.is_some() { "FAILED" } else { "TIMEOUT" });
+                    }
+                }
+            }
+            if let Some(post) = &handler.post {
+                let result = self.short_result();
+                self.notify(post, &result).await;
+            }
+            if handler.next.is_some() {
+                self.note("\"next\" in a connect handler has no documented effect. It is ignored.");
+            }
+        }
+        None
+    }
+
+    async fn tell_callee(&mut self, picked: &Picked, sentences: &[Sentence]) {
+        for Sentence { text, .. } in sentences {
+            self.tell(Kind::Says, format!("{} hears: “{text}”", show(&picked.phone)));
+            self.record.change(|trace| trace.callee_heard.push(text.clone()));
+            self.phone_goes_on(picked.call, |call| call.heard.push(text.clone()));
+            self.pass(speaking_time(text), &Allowed::none()).await;
+        }
+    }
+
+    /// The number dialled is itself rented: its application gets a session of its own.
+    async fn join_rented(&mut self, dial: &Dial, number: &PhoneNumber, shown: &str, began: u64) -> Flow {
+        let answered_at = self.elapsed;
+        let call = inbound::Call {
+            from: inbound::party(shown),
+            to: *number,
+            script: self.script.clone(),
+            depth: self.depth + 1,
+        };
+        let ended = Box::pin(inbound::connect(&self.board, &self.record, call)).await;
+        self.elapsed = answered_at + ended.elapsed;
+        self.outcome = Some(ended.outcome);
+        if ended.outcome == Outcome::CallerHungUp {
+            let flow = self.caller_hangs_up();
+            return flow;
+        }
+        if ended.connected == 0 {
+            self.act(dial, began, 0, "REJECTED");
+            return Flow::Happened(Event::Incomplete);
+        }
+        self.act(dial, began, ended.connected, "SUCCESS");
+        Flow::On
+    }
+
+    /// Notes what a transfer did, for the result.
+    fn act(&mut self, dial: &Dial, began: u64, connected: u64, disposition: &str) {
+        let mut action = json!({
+            "name": dial.name.as_deref().unwrap_or("transfer"),
+            "duration": (self.elapsed - began) / 1000,
+            "connectedDuration": connected / 1000,
+            "disposition": disposition,
+            "timestamp": self.timestamp(),
+        });
+        if dial.detects_machines && connected > 0 {
+            action["userType"] = Value::from("HUMAN");
+        }
+        self.actions.push(action);
+    }
+
+    /// Calls somebody, who becomes the session's own party.
+    pub(super) async fn call(&mut self, dial: &Dial) -> Flow {
+        if self.on_the_line() {
+            return self.note("\"call\" works only where there is no call yet. It is ignored.");
+        }
+        let line = dial.from.as_deref().map_or_else(|| HIDDEN.to_owned(), caller_id);
+        if dial.is_text() {
+            return self.begin_texting(&dial.to[0], line);
+        }
+        let rung = self.ring(&dial.to, &line, whole(dial.timeout * 1000.0), &dial.allowed).await;
+        let Rung::Picked(picked) = rung else {
+            self.leg.state = LegState::Failed;
+            self.outcome = Some(rung.outcome());
+            return match rung {
+                Rung::Interrupted(interruption) => self.interrupted_by(interruption),
+                _ => Flow::Happened(Event::Incomplete),
+            };
+        };
+        self.outcome = Some(Outcome::Answered);
+        self.presses = picked.presses.into();
+        self.leg = Leg {
+            state: LegState::Answered,
+            party: picked.phone,
+            line,
+            call_id: Some(hex_id()),
+            phone_call: picked.call,
+            is_text: false,
+            answered_at: Some(self.elapsed),
+        };
+        Flow::On
+    }
+
+    fn begin_texting(&mut self, to: &str, line: String) -> Flow {
+        let Target::Phone(party) = Target::find(&self.board, to) else {
+            return self.undeliverable(to);
+        };
+        self.leg = Leg {
+            state: LegState::Answered,
+            party,
+            line,
+            call_id: Some(hex_id()),
+            phone_call: None,
+            is_text: true,
+            answered_at: None,
+        };
+        Flow::On
+    }
+
+    /// Sends a text, or calls somebody, says something and hangs up.
+    pub(super) async fn message(&mut self, dial: &Dial) -> Flow {
+        if dial.is_text() {
+            return self.send_text(dial);
+        }
+        let shown = dial.from.as_deref().map_or_else(|| HIDDEN.to_owned(), caller_id);
+        let rung = self.ring(&dial.to, &shown, whole(dial.timeout * 1000.0), &dial.allowed).await;
+        let Rung::Picked(picked) = rung else {
+            self.outcome = Some(rung.outcome());
+            return Flow::Happened(Event::Incomplete);
+        };
+        let began = self.elapsed;
+        self.tell_callee(&picked, &dial.say).await;
+        self.note_talk(&picked, (self.elapsed - began) / 1000);
+        self.outcome = Some(Outcome::Answered);
+        self.tell(Kind::Ends, "Tropo hangs up.");
+        Flow::On
+    }
+
+    /// Of several that a text is for, only the first gets it. Its sender has to be a number of the account;
+    /// without one, it is the application's first number, or unknown.
+    fn send_text(&mut self, dial: &Dial) -> Flow {
+        let Target::Phone(to) = Target::find(&self.board, &dial.to[0]) else {
+            return self.undeliverable(&dial.to[0]);
+        };
+        let own = self.application.addresses.iter().find(|address| address.kind == "number");
+        let from = match dial.from.as_deref().map(caller_id) {
+            Some(from) if self.board.account.read(|account| account.holder(&from).is_none()) => {
+                self.tell(Kind::Problem, format!("{} is no number of this account's.", show(&from)));
+                return Flow::Happened(Event::Incomplete);
+            }
+            Some(from) => from,
+            None => own.map_or_else(|| HIDDEN.to_owned(), |address| address.value.clone()),
+        };
+        let text = dial.say.iter().map(|sentence| sentence.text.as_str()).collect::<Vec<_>>().join(" ");
+        if self.text(&from, &to, &text) { Flow::On } else { Flow::Happened(Event::Incomplete) }
+    }
+
+    fn undeliverable(&mut self, to: &str) -> Flow {
+        self.tell(Kind::Problem, format!("A text to {} cannot be delivered.", show(to)));
+        self.outcome = Some(Outcome::NotInService);
+        Flow::Happened(Event::Incomplete)
+    }
+}

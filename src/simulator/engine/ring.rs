@@ -1,0 +1,182 @@
+//! Phones that ring: who is dialled, what each does, and who picks up first.
+
+use super::Outcome;
+use super::document::Allowed;
+use super::parties::Target;
+use super::script::Answer;
+use super::session::{Session, show};
+use super::signals::Interruption;
+use crate::domain::phone::PhoneNumber;
+use crate::simulator::trace::Kind;
+
+/// How many rented numbers may lead to one another before it counts as a circle.
+const DEEPEST: u8 = 4;
+
+/// A phone that rings.
+struct Ringing {
+    phone: String,
+    /// The entry of the phone.
+    call: Option<u64>,
+    answer: Answer,
+    seconds: u32,
+    presses: Vec<String>,
+}
+
+/// A phone that was picked up.
+#[derive(Debug)]
+pub(super) struct Picked {
+    pub(super) phone: String,
+    pub(super) call: Option<u64>,
+    pub(super) answer: Answer,
+    /// How long its owner would talk.
+    pub(super) seconds: u32,
+    pub(super) presses: Vec<String>,
+}
+
+/// What came of ringing.
+#[derive(Debug)]
+pub(super) enum Rung {
+    Picked(Picked),
+    /// The number is rented: its application answers.
+    Rented(PhoneNumber),
+    Busy,
+    NoAnswer,
+    Rejected,
+    Nowhere,
+    CallerHungUp,
+    Interrupted(Interruption),
+}
+
+impl Rung {
+    /// What it means where nobody is left on the line.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Picked(_) => Outcome::Answered,
+            Self::Busy => Outcome::Busy,
+            Self::Rejected => Outcome::Rejected,
+            Self::Nowhere | Self::Rented(_) => Outcome::NotInService,
+            Self::NoAnswer | Self::CallerHungUp | Self::Interrupted(_) => Outcome::NoAnswer,
+        }
+    }
+}
+
+impl Session {
+    /// Rings all at once; the first who picks up wins.
+    pub(super) async fn ring(&mut self, to: &[String], shown: &str, timeout: u64, allowed: &Allowed) -> Rung {
+        let targets: Vec<Target> = to.iter().map(|to| Target::find(&self.board, to)).collect();
+        if let [Target::Rented(number)] = targets.as_slice() {
+            return self.ring_rented(*number, shown);
+        }
+        let ringing: Vec<Ringing> =
+            targets.into_iter().filter_map(|target| self.begin_ringing(target, shown)).collect();
+        if ringing.is_empty() {
+            return Rung::Nowhere;
+        }
+        let (decides, after) = who_decides(&ringing, timeout);
+        if let Some(interruption) = self.pass(after, allowed).await {
+            self.all_stop(&ringing, None);
+            return Rung::Interrupted(interruption);
+        }
+        let Some(decides) = decides else {
+            self.tell(Kind::Ends, format!("Nobody answers within {} seconds.", timeout / 1000));
+            self.all_stop(&ringing, None);
+            return Rung::NoAnswer;
+        };
+        self.all_stop(&ringing, Some(decides));
+        ringing.into_iter().nth(decides).map_or(Rung::Nowhere, |ringing| self.act_on(ringing))
+    }
+
+    fn ring_rented(&self, number: PhoneNumber, shown: &str) -> Rung {
+        let e164 = number.e164();
+        self.tell_rings(&e164, shown);
+        if self.depth >= DEEPEST {
+            self.tell(Kind::Problem, "Rented numbers lead to one another in a circle. The call is refused.");
+            return Rung::Nowhere;
+        }
+        Rung::Rented(number)
+    }
+
+    fn begin_ringing(&self, target: Target, shown: &str) -> Option<Ringing> {
+        let Target::Phone(phone) = target else {
+            self.record.change(|trace| trace.rang.push(target.address()));
+            self.tell(Kind::Ends, format!("{} is not in service (SIP 404).", show(&target.address())));
+            return None;
+        };
+        self.tell_rings(&phone, shown);
+        let told = self.board.phones(|phones| phones.behaviour(&phone));
+        let call = Some(self.board.phone_call(&phone, true, shown, "ringing"));
+        let presses = &self.script.callee_presses;
+        Some(Ringing {
+            call,
+            phone,
+            answer: self.script.answer.unwrap_or(told.answer),
+            seconds: self.script.seconds.unwrap_or(told.seconds),
+            presses: if presses.is_empty() { told.presses } else { presses.clone() },
+        })
+    }
+
+    fn tell_rings(&self, phone: &str, shown: &str) {
+        self.record.change(|trace| {
+            trace.rang.push(phone.to_owned());
+            trace.shown = Some(shown.to_owned());
+        });
+        self.tell(Kind::Rings, format!("{} rings and shows {}.", show(phone), show(shown)));
+    }
+
+    /// What the phone that decides does, and what that means.
+    fn act_on(&self, ringing: Ringing) -> Rung {
+        let Ringing { phone, call, answer, seconds, presses } = ringing;
+        let name = show(&phone);
+        match answer {
+            Answer::Answered | Answer::AnsweredCallerHangsUp => {
+                self.tell(Kind::Connects, format!("{name} answers."));
+                Rung::Picked(Picked { phone, call, answer, seconds, presses })
+            }
+            Answer::Busy => {
+                self.tell(Kind::Ends, format!("{name} is busy."));
+                Rung::Busy
+            }
+            Answer::Rejected => {
+                self.tell(Kind::Ends, format!("{name} declines the call."));
+                Rung::Rejected
+            }
+            Answer::CallerHangsUp => Rung::CallerHungUp,
+            Answer::Unanswered => Rung::NoAnswer,
+        }
+    }
+
+    /// All phones stop ringing; what each notes depends on who decided.
+    fn all_stop(&self, ringing: &[Ringing], decides: Option<usize>) {
+        for (at, phone) in ringing.iter().enumerate() {
+            let outcome = match phone.answer {
+                Answer::Answered | Answer::AnsweredCallerHangsUp if Some(at) == decides => "answered",
+                Answer::Busy => "busy",
+                Answer::Rejected => "rejected",
+                _ => "missed",
+            };
+            self.phone_goes_on(phone.call, |call| outcome.clone_into(&mut call.outcome));
+        }
+    }
+}
+
+/// Which phone decides how the ringing ends, and after how many milliseconds; none where the time runs out.
+///
+/// Who picks up comes first; then a caller who gives up; then, if all others have refused, whoever refused
+/// last.
+fn who_decides(ringing: &[Ringing], timeout: u64) -> (Option<usize>, u64) {
+    let after = |at: usize| ringing[at].answer.after_milliseconds().filter(|after| *after < timeout);
+    let picks_up = |answer: Answer| matches!(answer, Answer::Answered | Answer::AnsweredCallerHangsUp);
+    let all = || 0..ringing.len();
+    let first = all().filter(|at| picks_up(ringing[*at].answer)).find_map(|at| Some((at, after(at)?)));
+    if let Some((at, after)) = first {
+        return (Some(at), after);
+    }
+    if let Some(at) = all().find(|at| ringing[*at].answer == Answer::CallerHangsUp) {
+        return (Some(at), after(at).unwrap_or(timeout / 2));
+    }
+    let refused: Option<Vec<(u64, usize)>> = all().map(|at| Some((after(at)?, at))).collect();
+    match refused.and_then(|refused| refused.into_iter().max()) {
+        Some((after, at)) => (Some(at), after),
+        None => (None, timeout),
+    }
+}

@@ -1,0 +1,640 @@
+//! Documents of every shape, and sessions from end to end with an application that answers them.
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::document::{Allowed, Dial, Document, Verb};
+use crate::simulator::testing::{Bench, Webhook, answer, vector, vectors};
+
+const CALLER: &str = "+14155550123";
+const OWNER: &str = "+14075550101";
+
+/// What a document says, in the words of the vectors.
+fn summary(document: &Document) -> Value {
+    let verbs: Vec<&str> = document.verbs.iter().map(Verb::name).collect();
+    let mut summary = json!({"verbs": verbs});
+    for verb in &document.verbs {
+        let (list, dial) = match verb {
+            Verb::Call(dial) => ("calls", dial),
+            Verb::Message(dial) => ("messages", dial),
+            Verb::Transfer(dial) => ("transfers", dial),
+            _ => continue,
+        };
+        let mut all = summary[list].as_array().cloned().unwrap_or_default();
+        all.push(dial_summary(dial));
+        summary[list] = Value::Array(all);
+    }
+    if !document.handlers.is_empty() {
+        let handlers = document.handlers.iter().map(|handler| {
+            let mut said = json!({"event": handler.event});
+            for (field, value) in [("next", &handler.next), ("post", &handler.post)] {
+                if let Some(value) = value {
+                    said[field] = json!(value);
+                }
+            }
+            said
+        });
+        summary["handlers"] = handlers.collect();
+    }
+    summary
+}
+
+fn dial_summary(dial: &Dial) -> Value {
+    let mut said = json!({"to": dial.to});
+    for (field, value) in [
+        ("from", &dial.from),
+        ("network", &dial.network),
+        ("channel", &dial.channel),
+        ("terminator", &dial.terminator),
+    ] {
+        if let Some(value) = value {
+            said[field] = json!(value);
+        }
+    }
+    if let Allowed::Only(names) = &dial.allowed {
+        said["allowSignals"] = json!(names);
+    }
+    said
+}
+
+/// The parts of a vector's summary that the engine acts on.
+fn acted_on(mut expected: Value) -> Value {
+    let fields = ["to", "from", "network", "channel", "terminator", "allowSignals"];
+    for list in ["calls", "messages", "transfers"] {
+        for dial in expected[list].as_array_mut().into_iter().flatten() {
+            let kept: Map<String, Value> = dial.as_object().unwrap().clone();
+            *dial = kept.into_iter().filter(|(field, _)| fields.contains(&field.as_str())).collect();
+        }
+    }
+    expected.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    expected
+}
+
+#[test]
+fn documents_of_all_published_libraries_are_understood() {
+    for (name, vector) in vectors("action-parse-") {
+        let document = Document::from_json(&vector["input"]).unwrap();
+        assert_eq!(summary(&document), acted_on(vector["expected"].clone()), "{name}");
+        for verb in &document.verbs {
+            let known =
+                matches!(verb.name(), "choices") || !matches!(verb, Verb::Unknown(_) | Verb::Broken { .. });
+            assert!(known, "{name}: {verb:?}");
+        }
+    }
+    for (name, vector) in vectors("action-build-") {
+        let document = Document::from_json(&vector["expected"]).unwrap();
+        let verbs: Vec<&str> = document.verbs.iter().map(Verb::name).collect();
+        let written = vector["expected"]["tropo"].as_array().unwrap().iter();
+        let expected: Vec<&str> =
+            written.flat_map(|item| item.as_object().unwrap().keys().map(String::as_str)).collect();
+        assert_eq!(verbs, expected, "{name}");
+    }
+}
+
+/// A simulator, an application, and a number that leads to it.
+async fn stage(webhook: &Webhook) -> (Bench, String) {
+    let bench = Bench::new();
+    let application = bench.application(&webhook.url("/voice?key=k")).await;
+    let mask = bench.number(&application, "1407").await;
+    (bench, mask)
+}
+
+fn document(items: impl Into<Value>) -> (&'static str, Value) {
+    ("/voice?key=k", json!({"tropo": items.into()}))
+}
+
+fn all_handlers() -> Vec<Value> {
+    ["continue", "incomplete", "error", "hangup"]
+        .map(|event| json!({"on": {"event": event, "next": format!("/after/{event}")}}))
+        .to_vec()
+}
+
+fn transfer_with_handlers() -> Value {
+    let mut items = vec![json!({"transfer": {"to": OWNER, "from": CALLER, "timeout": 25}})];
+    items.extend(all_handlers());
+    Value::Array(items)
+}
+
+#[actix_web::test]
+async fn an_answered_call_rings_the_phone_and_tells_the_application() {
+    let webhook = Webhook::answering(&[document(transfer_with_handlers())]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask, "answer": "answered", "seconds": 12})).await;
+    assert_eq!(trace["outcome"], "answered");
+    assert_eq!(trace["rang"], json!([OWNER]));
+    assert_eq!(trace["shown"], CALLER);
+    assert_eq!(trace["seconds"], 12);
+    let (path, session) = webhook.posts().swap_remove(0);
+    assert_eq!(path, "/voice?key=k");
+    let session = &session["session"];
+    let recorded = vector("own-session-voice-pstn")["input"]["session"].clone();
+    for (field, value) in recorded.as_object().unwrap() {
+        assert_eq!(session[field].is_string(), value.is_string(), "{field}: {session}");
+    }
+    assert_eq!(session["to"]["id"], "4075550150");
+    assert_eq!(session["to"]["e164Id"], "14075550150");
+    assert_eq!(session["from"]["id"], "4155550123");
+    assert_eq!(session["accountId"], "33932");
+    assert_eq!(session["timestamp"], "2026-03-01T12:00:00.000Z");
+    assert_eq!(session["id"], trace["session"]);
+
+    assert_eq!(webhook.results_to(), ["/after/continue"]);
+    let result = webhook.posts()[1].1["result"].clone();
+    let recorded = vector("own-result-transfer-answered")["input"]["result"].clone();
+    for field in recorded["actions"].as_object().unwrap().keys() {
+        assert!(!result["actions"][field].is_null(), "{field}: {result}");
+    }
+    assert_eq!(result["state"], "ANSWERED");
+    assert_eq!(result["sequence"], 1);
+    assert_eq!(result["sessionDuration"], 16);
+    assert_eq!(result["actions"]["disposition"], "SUCCESS");
+    assert_eq!(result["actions"]["duration"], 16);
+    assert_eq!(result["actions"]["connectedDuration"], 12);
+
+    let phone = bench.get(&format!("/simulator/phones/{OWNER}")).await;
+    assert_eq!(phone["calls"][0]["from"], CALLER);
+    assert_eq!(phone["calls"][0]["outcome"], "answered");
+    assert_eq!(phone["calls"][0]["seconds"], 12);
+    let caller = bench.get(&format!("/simulator/phones/{CALLER}")).await;
+    assert_eq!((&caller["calls"], &caller["placed"][0]["to"]), (&json!([]), &json!(mask)));
+}
+
+#[actix_web::test]
+async fn each_way_a_call_fails_fires_its_documented_event() {
+    for (answer, outcome, path, disposition, phone) in [
+        ("busy", "busy", "/after/incomplete", Some("BUSY"), "busy"),
+        ("no-answer", "no-answer", "/after/incomplete", Some("TIMEOUT"), "missed"),
+        ("rejected", "rejected", "/after/incomplete", Some("REJECTED"), "rejected"),
+        ("caller-hangs-up", "caller-hung-up", "/after/hangup", None, "missed"),
+        ("answered-caller-hangs-up", "answered", "/after/hangup", None, "answered"),
+    ] {
+        let webhook = Webhook::answering(&[document(transfer_with_handlers())]);
+        let (bench, mask) = stage(&webhook).await;
+        let trace = bench.call(json!({"from": CALLER, "to": mask, "answer": answer})).await;
+        assert_eq!(trace["outcome"], outcome, "{answer}");
+        assert_eq!(webhook.results_to(), [path], "{answer}");
+        let result = webhook.posts()[1].1["result"].clone();
+        assert_eq!(result["actions"]["disposition"].as_str(), disposition, "{answer}");
+        let state = if path == "/after/hangup" { "DISCONNECTED" } else { "ANSWERED" };
+        assert_eq!(result["state"], state, "{answer}");
+        let calls = bench.get(&format!("/simulator/phones/{OWNER}")).await["calls"].clone();
+        assert_eq!(calls[0]["outcome"], phone, "{answer}");
+    }
+}
+
+#[actix_web::test]
+async fn events_go_where_the_vectors_say() {
+    for (name, vector) in vectors("own-event-routing-") {
+        let answer = match vector["input"]["happens"].as_str().unwrap() {
+            happens if happens.starts_with("not answered") => "no-answer",
+            _ => "answered",
+        };
+        let webhook = Webhook::answering(&[("/voice?key=k", vector["input"]["document"].clone())]);
+        let (bench, mask) = stage(&webhook).await;
+        bench.call(json!({"from": CALLER, "to": mask, "answer": answer})).await;
+        assert_eq!(json!(webhook.results_to()), vector["expected"]["posts_to"], "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn handlers_follow_the_rules() {
+    let busy = json!({"transfer": {"to": OWNER}});
+    for (rule, handlers, posts, heard) in [
+        (
+            "continue catches what has no handler",
+            json!([{"on": {"event": "continue", "next": "/c"}}]),
+            vec!["/c"],
+            vec![],
+        ),
+        (
+            "say without next, then continue",
+            json!([
+                {"on": {"event": "incomplete", "say": "Nobody."}},
+                {"on": {"event": "continue", "next": "bare"}},
+            ]),
+            vec!["/bare"],
+            vec!["Nobody."],
+        ),
+        (
+            "say and next: both",
+            json!([{"on": [{"event": "incomplete", "say": {"value": "Sorry."}, "next": "/i"}]}]),
+            vec!["/i"],
+            vec!["Sorry."],
+        ),
+        (
+            "no continue: the call is hung up, then hangup fires",
+            json!([{"on": {"event": "hangup", "next": "/h"}}]),
+            vec!["/h"],
+            vec![],
+        ),
+        (
+            "post: told, and the answer is ignored",
+            json!([{"on": {"event": "incomplete", "post": "/p", "next": "/n"}}]),
+            vec!["/p", "/n"],
+            vec![],
+        ),
+    ] {
+        let mut items = vec![busy.clone()];
+        items.extend(handlers.as_array().unwrap().iter().cloned());
+        let webhook = Webhook::answering(&[document(Value::Array(items))]);
+        let (bench, mask) = stage(&webhook).await;
+        let trace = bench.call(json!({"from": CALLER, "to": mask, "answer": "busy"})).await;
+        assert_eq!(webhook.results_to(), posts, "{rule}");
+        assert_eq!(trace["heard"], json!(heard), "{rule}");
+        assert_eq!(trace["outcome"], "busy", "{rule}");
+    }
+}
+
+#[actix_web::test]
+async fn handlers_belong_to_their_document_and_results_are_counted() {
+    let next = json!({"tropo": [
+        {"say": "One moment."}, {"on": {"event": "continue", "next": "/deeper/third"}},
+    ]});
+    let webhook = Webhook::answering(&[
+        document(transfer_with_handlers()),
+        ("/after/continue", next),
+        ("/deeper/third", json!({"tropo": [{"hangup": null}]})),
+    ]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask, "answer": "answered"})).await;
+    assert_eq!(webhook.results_to(), ["/after/continue", "/deeper/third"]);
+    let results: Vec<Value> =
+        webhook.posts().into_iter().skip(1).map(|(_, body)| body["result"].clone()).collect();
+    assert_eq!((&results[0]["sequence"], &results[1]["sequence"]), (&json!(1), &json!(2)));
+    assert!(results[1].get("actions").is_none(), "a say has none: {}", results[1]);
+    assert_eq!(trace["outcome"], "answered");
+    assert_eq!(trace["heard"], json!(["One moment."]));
+}
+
+#[actix_web::test]
+async fn a_spoken_refusal_is_heard_and_nobody_rings() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"say": [{"value": "This number is not in service — désolé 😀."}]}, {"hangup": "null"},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": "Unknown", "to": mask})).await;
+    assert_eq!(trace["outcome"], "spoken");
+    assert_eq!(trace["heard"], json!(["This number is not in service — désolé 😀."]));
+    assert_eq!(trace["rang"], json!([]));
+    let from = webhook.posts()[0].1["session"]["from"].clone();
+    assert_eq!((from["id"].as_str(), from.get("e164Id")), (Some("Unknown"), None));
+}
+
+#[actix_web::test]
+async fn reject_redirect_and_hangup_work_before_an_answer() {
+    for (items, outcome) in [
+        (json!([{"reject": null}, {"say": "never"}]), "declined"),
+        (json!([{"redirect": {"to": "sip:elsewhere@example.com"}}]), "redirected"),
+        (json!([{"hangup": {}}, {"say": "never"}]), "done"),
+        (json!([{"say": "first"}, {"reject": {}}, {"say": "then"}]), "spoken"),
+    ] {
+        let webhook = Webhook::answering(&[document(items.clone())]);
+        let (bench, mask) = stage(&webhook).await;
+        let trace = bench.call(json!({"from": CALLER, "to": mask})).await;
+        assert_eq!(trace["outcome"], outcome, "{items}");
+        assert!(!trace["heard"].as_array().unwrap().contains(&json!("never")), "{items}");
+    }
+}
+
+#[actix_web::test]
+async fn an_application_that_fails_ends_the_session_and_the_trace_says_why() {
+    for (status, body, why) in [
+        (500, r#"{"tropo":[]}"#.to_owned(), "status 500"),
+        (302, String::new(), "status 302"),
+        (200, "<html>".to_owned(), "not JSON"),
+        (200, String::new(), "not JSON"),
+        (200, r#"{"hello":[]}"#.to_owned(), "no list named"),
+        (200, r#"{"tropo":7}"#.to_owned(), "no list named"),
+        (200, format!("{}{}", "[".repeat(5000), "]".repeat(5000)), "not JSON"),
+        (200, format!("{{\"tropo\":[],\"x\":\"{}\"}}", "y".repeat(300_000)), "more than"),
+    ] {
+        let webhook = Webhook::raw([("/voice?key=k", (status, body))]);
+        let (bench, mask) = stage(&webhook).await;
+        let trace = bench.call(json!({"from": CALLER, "to": mask})).await;
+        assert_eq!(trace["outcome"], "failed", "{why}");
+        let told = trace["steps"].to_string();
+        assert!(told.contains(why), "{why}: {told}");
+    }
+    let bench = Bench::new();
+    let application = bench.application("http://127.0.0.1:9/").await;
+    let mask = bench.number(&application, "1407").await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask})).await;
+    assert!(trace["steps"].to_string().contains("nothing listens"), "{trace}");
+}
+
+#[actix_web::test]
+async fn a_slow_application_is_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}/", listener.local_addr().unwrap());
+    let bench = Bench::with(tempfile::tempdir().unwrap(), |settings| {
+        settings.webhook_timeout = std::time::Duration::from_millis(50);
+    });
+    let application = bench.application(&silent).await;
+    let mask = bench.number(&application, "1407").await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask})).await;
+    assert_eq!(trace["outcome"], "failed");
+    assert!(trace["steps"].to_string().contains("in time"), "{trace}");
+}
+
+#[actix_web::test]
+async fn documents_without_end_are_stopped() {
+    let circle = json!({"tropo": [{"on": {"event": "continue", "next": "/voice?key=k"}}]});
+    let webhook = Webhook::answering(&[("/voice?key=k", circle)]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask})).await;
+    assert_eq!(webhook.posts().len(), 50);
+    assert!(trace["steps"].to_string().contains("circles"), "{trace}");
+}
+
+#[actix_web::test]
+async fn masks_that_lead_to_one_another_are_stopped() {
+    let webhook = Webhook::answering(&[
+        document(json!([{"transfer": {"to": "+14075550151"}}])),
+        ("/other", json!({"tropo": [{"transfer": {"to": "+14075550150"}}]})),
+    ]);
+    let (bench, mask) = stage(&webhook).await;
+    let other = bench.application(&webhook.url("/other")).await;
+    assert_eq!(bench.number(&other, "1407").await, "+14075550151");
+    let trace = bench.call(json!({"from": CALLER, "to": mask, "answer": "answered"})).await;
+    assert_eq!(webhook.posts().len(), 5, "{trace}");
+    assert!(trace["steps"].to_string().contains("circle"), "{trace}");
+}
+
+#[actix_web::test]
+async fn a_mask_that_leads_to_a_mask_rings_the_phone_behind_it() {
+    let webhook = Webhook::answering(&[
+        document(json!([{"transfer": {"to": "+14075550151"}}])),
+        ("/other", json!({"tropo": [{"transfer": {"to": OWNER, "from": "+14075550151"}}]})),
+    ]);
+    let (bench, mask) = stage(&webhook).await;
+    let other = bench.application(&webhook.url("/other")).await;
+    bench.number(&other, "1407").await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask, "answer": "answered", "seconds": 9})).await;
+    assert_eq!(trace["outcome"], "answered");
+    assert_eq!(trace["rang"], json!(["+14075550151", OWNER]));
+    assert_eq!(webhook.posts()[1].1["session"]["from"]["id"], "4155550123");
+    assert_eq!(trace["shown"], "+14075550151");
+}
+
+#[actix_web::test]
+async fn odd_verbs_are_ignored_and_broken_ones_are_errors() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"dance": {"steps": 3}}, {"generalLogSecurity": "suppress"}, {"startRecording": {"url": "x"}},
+        {"wait": {"milliseconds": 2000}}, {"transfer": {"from": CALLER}},
+        {"on": {"event": "error", "next": "/after/error"}},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask})).await;
+    assert_eq!(webhook.results_to(), ["/after/error"]);
+    assert_eq!(webhook.posts()[1].1["result"]["sessionDuration"], 2);
+    let told = trace["steps"].to_string();
+    assert!(told.contains("dance") && told.contains("is ignored"), "{told}");
+}
+
+#[actix_web::test]
+async fn connect_handlers_speak_to_and_ask_the_other_side() {
+    let ask = json!({"say": "Press 1 to take it.", "choices": {"value": "1", "mode": "dtmf"}});
+    let items = json!([
+        {"transfer": {"to": [OWNER, 4_075_550_102_u64], "from": CALLER, "on": [
+            {"event": "ring", "say": {"value": "Please wait."}},
+            {"event": "connect", "say": "A masked call.", "ask": ask, "post": "/connected"},
+        ]}},
+        {"on": {"event": "incomplete", "next": "/i"}}, {"on": {"event": "continue", "next": "/c"}},
+    ]);
+    for (presses, posts, outcome) in [
+        (json!(["1"]), vec!["/connected", "/c"], "answered"),
+        (json!(["2"]), vec!["/i"], "rejected"),
+        (json!([]), vec!["/i"], "rejected"),
+    ] {
+        let webhook = Webhook::answering(&[document(items.clone())]);
+        let (bench, mask) = stage(&webhook).await;
+        let trace = bench
+            .call(json!({"from": CALLER, "to": mask, "answer": "answered", "callee_presses": presses}))
+            .await;
+        assert_eq!(webhook.results_to(), posts, "{presses}");
+        assert_eq!(trace["outcome"], outcome, "{presses}");
+        assert_eq!(trace["heard"], json!(["Please wait."]));
+        assert_eq!(trace["callee_heard"], json!(["A masked call.", "Press 1 to take it."]));
+        assert_eq!(trace["rang"], json!([OWNER, "+14075550102"]));
+        let other = bench.get("/simulator/phones/+14075550102").await;
+        assert_eq!(other["calls"][0]["outcome"], "missed", "the other phone stops ringing");
+    }
+}
+
+#[actix_web::test]
+async fn asks_take_what_is_pressed_and_give_up_after_their_attempts() {
+    let items = json!([
+        {"ask": {"name": "pin", "attempts": 2, "timeout": 5, "choices": {"value": "[4 DIGITS]"}, "say": [
+            {"value": "Your PIN?"}, {"value": "Once more.", "event": "nomatch:1"},
+        ]}},
+        {"on": {"event": "continue", "next": "/c"}}, {"on": {"event": "incomplete", "next": "/i"}},
+    ]);
+    for (presses, path, disposition) in [
+        (json!(["12", "1234"]), "/c", "SUCCESS"),
+        (json!(["12", "x"]), "/i", "FAILED"),
+        (json!([]), "/i", "TIMEOUT"),
+    ] {
+        let webhook = Webhook::answering(&[document(items.clone())]);
+        let (bench, mask) = stage(&webhook).await;
+        let trace = bench.call(json!({"from": CALLER, "to": mask, "caller_presses": presses})).await;
+        assert_eq!(webhook.results_to(), [path], "{presses}");
+        let action = webhook.posts()[1].1["result"]["actions"].clone();
+        assert_eq!(action["disposition"], disposition, "{presses}");
+        let again = trace["heard"].as_array().unwrap().contains(&json!("Once more."));
+        assert_eq!(again, presses != json!([]), "{presses}");
+    }
+}
+
+#[actix_web::test]
+async fn several_actions_are_a_list_and_recordings_and_conferences_are_pretended() {
+    let webhook = Webhook::answering(&[
+        document(json!([
+            {"record": {"name": "voicemail", "say": "After the tone.", "url": {"url": "http://x.example/"}}},
+            {"transfer": {"to": "+14075550190"}},
+            {"on": {"event": "incomplete", "next": "/i"}},
+        ])),
+        (
+            "/i",
+            json!({"tropo": [
+                {"conference": {"id": 77, "joinPrompt": {"value": "Welcome."}}}, {"on": {"event": "hangup", "next": "/h"}},
+            ]}),
+        ),
+    ]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask, "seconds": 20})).await;
+    assert_eq!(webhook.results_to(), ["/i", "/h"]);
+    let actions = webhook.posts()[1].1["result"]["actions"].clone();
+    assert_eq!(actions[0]["name"], "voicemail");
+    assert_eq!(actions[1]["disposition"], "FAILED");
+    assert_eq!(webhook.posts()[2].1["result"]["actions"]["disposition"], "HANGUP");
+    assert_eq!(trace["heard"], json!(["After the tone.", "Welcome."]));
+}
+
+#[actix_web::test]
+async fn an_unassigned_number_is_not_in_service() {
+    let bench = Bench::new();
+    let trace = bench.call(json!({"from": CALLER, "to": "+14075550150"})).await;
+    assert_eq!(trace["outcome"], "not-in-service");
+    assert!(trace["steps"].to_string().contains("SIP 404"));
+}
+
+#[actix_web::test]
+async fn a_voice_launch_calls_a_phone_which_hears_the_code() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"call": {"to": OWNER, "from": "+14075550150", "network": "PSTN", "channel": "VOICE"}},
+        {"say": [{"value": "Your code is 4, 0, 7, 1, 2, 3."}, {"value": "Again: 4, 0, 7, 1, 2, 3."}]},
+        {"on": {"event": "hangup", "next": "/h"}},
+    ]))]);
+    let bench = Bench::new();
+    let application = bench.application(&webhook.url("/voice?key=k")).await;
+    let token = bench.token(&application, "voice").await;
+    assert_eq!(token.len(), 88);
+    let launch = bench
+        .request(Method::POST, "/1.0/sessions")
+        .json(&json!({"token": token, "verification": "opaque", "tries": 3}));
+    let (status, reply) = answer(launch).await;
+    let expected = vector("session-api-create-json");
+    assert_eq!(status, expected["expected"]["status"]);
+    assert_eq!((&reply["success"], &reply["token"]), (&json!(true), &json!(token)));
+    let trace = bench.launched().await;
+    assert_eq!(reply["id"].as_str().unwrap().trim(), trace["session"].as_str().unwrap());
+    assert_eq!(trace["rang"], json!([OWNER]));
+    let session = webhook.posts()[0].1["session"].clone();
+    let recorded = vector("own-session-token-launch")["input"]["session"].clone();
+    for field in ["userType", "initialText", "callId", "to", "from"] {
+        assert_eq!(session.get(field), recorded.get(field), "{field}");
+    }
+    let parameters = json!({"token": token, "action": "create", "verification": "opaque", "tries": "3"});
+    assert_eq!(session["parameters"], parameters);
+    let phone = bench.get(&format!("/simulator/phones/{OWNER}")).await;
+    assert_eq!(phone["codes"], json!(["407123"]));
+    assert_eq!(phone["calls"][0]["outcome"], "answered");
+    assert_eq!(phone["calls"][0]["from"], "+14075550150");
+    assert_eq!(webhook.results_to(), ["/h"]);
+    assert_eq!(webhook.posts()[1].1["result"]["state"], "DISCONNECTED");
+}
+
+#[actix_web::test]
+async fn a_launched_call_that_nobody_takes_is_incomplete() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"call": {"to": OWNER}}, {"say": "never heard"}, {"on": {"event": "incomplete", "next": "/i"}},
+    ]))]);
+    let bench = Bench::new();
+    let application = bench.application(&webhook.url("/voice?key=k")).await;
+    let token = bench.token(&application, "voice").await;
+    let behaviour = bench.request(Method::PUT, &format!("/simulator/phones/{OWNER}"));
+    assert_eq!(answer(behaviour.json(&json!({"answer": "busy"}))).await.0, 200);
+    bench.post("/1.0/sessions", json!({"token": token})).await;
+    let trace = bench.launched().await;
+    assert_eq!((&trace["outcome"], &trace["heard"]), (&json!("busy"), &json!([])));
+    assert_eq!(webhook.results_to(), ["/i"]);
+    assert_eq!(webhook.posts()[1].1["result"]["state"], "FAILED");
+}
+
+#[actix_web::test]
+async fn a_messaging_launch_sends_a_text() {
+    let webhook = Webhook::answering(&[(
+        "/voice?key=k",
+        json!({"tropo": [{"message": {"to": [OWNER, CALLER], "network": "SMS", "say": {"value": "Maskline: 123456"}}}]}),
+    )]);
+    let (bench, _) = stage(&webhook).await;
+    let application = bench.get("/v1/applications").await[0]["id"].as_str().unwrap().to_owned();
+    let token = bench.token(&application, "messaging").await;
+    let query = format!("/1.0/sessions?action=create&token={token}&msg=the%20sky");
+    let reply = bench.request(Method::GET, &query).send().await.unwrap().text().await.unwrap();
+    assert!(reply.starts_with("<session><success>true</success>"), "{reply}");
+    bench.launched().await;
+    assert_eq!(webhook.posts()[0].1["session"]["parameters"]["msg"], "the sky");
+    let phone = bench.get(&format!("/simulator/phones/{OWNER}")).await;
+    assert_eq!(phone["texts"][0]["text"], "Maskline: 123456");
+    assert_eq!(phone["texts"][0]["from"], "+14075550150");
+    assert_eq!(phone["codes"], json!(["123456"]));
+    let second = bench.get(&format!("/simulator/phones/{CALLER}")).await;
+    assert_eq!(second["texts"], json!([]), "of several only the first gets a text");
+}
+
+#[actix_web::test]
+async fn a_text_to_a_mask_reaches_the_application_and_is_answered() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"ask": {"name": "first", "choices": {"value": "[ANY]"}}}, {"say": "Thank you."},
+        {"on": {"event": "continue", "next": "/c"}}, {"on": {"event": "incomplete", "next": "/c"}},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    let wanted = json!({"from": CALLER, "to": mask, "text": "[any]"});
+    let (status, trace) = bench.post("/simulator/texts", wanted).await;
+    assert_eq!((status, &trace["outcome"]), (201, &json!("delivered")));
+    let session = webhook.posts()[0].1["session"].clone();
+    assert_eq!(session["initialText"], "[any]");
+    assert_eq!(
+        session["from"],
+        json!({"id": "14155550123", "e164Id": "14155550123", "name": null, "channel": "TEXT", "network": "SMS"})
+    );
+    assert_eq!(webhook.posts()[1].1["result"]["actions"]["value"], "[any]", "the text answers the first ask");
+    let phone = bench.get(&format!("/simulator/phones/{CALLER}")).await;
+    assert_eq!(phone["texts"][0]["text"], "Thank you.");
+    assert_eq!(phone["sent"][0]["text"], "[any]");
+}
+
+#[actix_web::test]
+async fn signals_interrupt_what_allows_them() {
+    for (dial, expected) in [
+        (json!({"to": OWNER, "choices": {"terminator": "*"}}), "/signalled"),
+        (json!({"to": OWNER, "choices": {"terminator": "*"}, "allowSignals": ""}), "/c"),
+        (json!({"to": OWNER}), "/c"),
+    ] {
+        let webhook = Webhook::answering(&[document(json!([
+            {"transfer": dial}, {"on": {"event": "leave", "next": "/signalled"}}, {"on": {"event": "continue", "next": "/c"}},
+        ]))]);
+        let (bench, mask) = stage(&webhook).await;
+        let live = json!({"from": CALLER, "to": mask, "answer": "answered", "live": true});
+        let (status, trace) = bench.post("/simulator/calls", live).await;
+        assert_eq!(status, 202);
+        let path = format!("/simulator/calls/{}", trace["id"].as_str().unwrap());
+        let session = loop {
+            let trace = bench.get(&path).await;
+            if trace["steps"].to_string().contains("rings") {
+                break trace["session"].as_str().unwrap().to_owned();
+            }
+        };
+        let signals = format!("/1.0/sessions/{session}/signals");
+        let (_, reply) = bench.post(&signals, json!({"signal": "leave"})).await;
+        assert_eq!(reply, vector("session-api-signal-json")["expected"]["body"]);
+        if expected == "/c" {
+            // What is not allowed is thrown away; the caller hangs up so that nobody waits for the talk.
+            bench.post(&format!("{path}/hangup"), Value::Null).await;
+        }
+        let trace = loop {
+            let trace = bench.get(&path).await;
+            if !trace["outcome"].is_null() {
+                break trace;
+            }
+        };
+        assert_eq!(webhook.results_to(), [expected], "{dial}: {trace}");
+        let (_, gone) = bench.post(&signals, json!({"signal": "leave"})).await;
+        assert_eq!(gone, json!({"status": "NOTFOUND"}));
+    }
+}
+
+#[actix_web::test]
+async fn launches_and_signals_answer_in_the_language_of_the_question() {
+    let webhook = Webhook::answering(&[]);
+    let bench = Bench::new();
+    let application = bench.application(&webhook.url("/voice?key=k")).await;
+    let token = bench.token(&application, "voice").await;
+    for (name, vector) in vectors("session-api-grails-launch") {
+        let mut form = vector["input"]["params"].as_object().unwrap().clone();
+        form.insert("token".into(), json!(token));
+        let request = bench.request(Method::POST, vector["input"]["path"].as_str().unwrap());
+        let reply = request.form(&form).send().await.unwrap().text().await.unwrap();
+        assert!(reply.starts_with(&format!("success=true&token={token}&id=")), "{name}: {reply}");
+    }
+    let form = vector("session-api-signal-value-form")["input"]["params"].clone();
+    let request = bench.request(Method::POST, "/v1/sessions/unknown/signals").form(&form);
+    assert_eq!(request.send().await.unwrap().text().await.unwrap(), "status=NOTFOUND");
+    for (path, body, status) in
+        [("/1.0/sessions", json!({}), 406), ("/1.0/sessions", json!({"token": "wrong"}), 400)]
+    {
+        assert_eq!(bench.post(path, body).await.0, status);
+    }
+    assert_eq!(answer(bench.request(Method::GET, "/1.0/sessions")).await.0, 501);
+}
