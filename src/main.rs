@@ -1,1 +1,3 @@
+//! The command `maskline`.
+
 fn main() {}

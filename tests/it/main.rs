@@ -1,1 +1,5 @@
-fn main() {}
+//! The product as its users meet it: over real HTTP, with a real Postgres and the simulator as the carrier.
+
+mod support;
+
+mod story;

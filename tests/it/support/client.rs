@@ -1,0 +1,144 @@
+//! A browser without a script: keeps cookies, fills forms, follows nothing by itself.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, RequestBuilder, Response, redirect};
+
+/// What came back.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Page {
+    pub(crate) async fn of(response: Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn location(&self) -> String {
+        self.header("location").to_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The text between the first `before` and the `after` that follows it.
+    pub(crate) fn between(&self, before: &str, after: &str) -> &str {
+        let from =
+            self.text.find(before).unwrap_or_else(|| panic!("no {before:?} in {}", self.text)) + before.len();
+        &self.text[from..from + self.text[from..].find(after).unwrap()]
+    }
+
+    /// The value of a hidden field.
+    pub(crate) fn hidden(&self, name: &str) -> String {
+        self.between(&format!("name=\"{name}\" value=\""), "\"").to_owned()
+    }
+
+    /// The text as a person reads it: without tags, white space folded.
+    pub(crate) fn words(&self) -> String {
+        let mut words = String::new();
+        let mut inside = false;
+        for character in self.text.chars() {
+            match character {
+                '<' => inside = true,
+                '>' => {
+                    inside = false;
+                    words.push(' ');
+                }
+                _ if !inside => words.push(character),
+                _ => {}
+            }
+        }
+        let words = words.replace("&#39;", "'").replace("&#38;", "&").replace("&#34;", "\"");
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: String,
+    http: reqwest::Client,
+    pub(crate) cookies: BTreeMap<String, String>,
+    pub(crate) extra: Vec<(&'static str, String)>,
+}
+
+impl Client {
+    pub(crate) fn new(base: String) -> Self {
+        let http = reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
+        Self { base, http, cookies: BTreeMap::new(), extra: vec![] }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies.join("; "));
+        }
+        for (name, value) in &self.extra {
+            request = request.header(*name, value);
+        }
+        request
+    }
+
+    async fn send(&mut self, request: RequestBuilder) -> Page {
+        let page = Page::of(request.send().await.unwrap()).await;
+        for cookie in page.headers.get_all("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if value.is_empty() || cookie.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        page
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Page {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// Posts fields as they are, without a token of its own.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        self.send(self.request(Method::POST, path).form(fields)).await
+    }
+
+    /// Opens a page, takes the token of its forms and posts the fields with it.
+    pub(crate) async fn submit(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Page {
+        let token = self.get(page).await.hidden("csrf");
+        let mut all = vec![("csrf", token.as_str())];
+        all.extend_from_slice(fields);
+        self.post(path, &all).await
+    }
+
+    /// Asks for a mask, as the page of a new mask does.
+    pub(crate) async fn wish(&mut self, number_id: &str, fields: &[(&str, &str)]) -> Page {
+        let page = self.get("/masks/new").await;
+        let (csrf, token) = (page.hidden("csrf"), page.hidden("token"));
+        let mut all = vec![("csrf", csrf.as_str()), ("token", token.as_str()), ("number_id", number_id)];
+        all.extend_from_slice(fields);
+        self.post("/masks", &all).await
+    }
+
+    /// Reloads a page until it is as wanted, as a person would.
+    pub(crate) async fn until(&mut self, path: &str, wanted: impl Fn(&Page) -> bool) -> Page {
+        let patience = Instant::now() + Duration::from_secs(60);
+        loop {
+            let page = self.get(path).await;
+            if wanted(&page) {
+                return page;
+            }
+            assert!(Instant::now() < patience, "still: {}", page.words());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A database per test, copied from one that was migrated once, in a cluster that ends with this process.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use maskline::cluster::{self, Cluster};
+use maskline::db;
+
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
+    let cluster = cluster::start(&cluster::Settings {
+        directory: concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-postgres").into(),
+        durable: false,
+        tied_to_this_process: true,
+    })
+    .unwrap();
+    db::execute(&cluster.url("postgres"), "CREATE DATABASE template_of_tests").unwrap();
+    db::migrate(&cluster.url("template_of_tests")).unwrap();
+    cluster
+});
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) struct Database {
+    pub(crate) url: String,
+}
+
+impl Database {
+    /// A migrated database.
+    pub(crate) async fn create() -> Self {
+        Self::copy_of("template_of_tests").await
+    }
+
+    /// A database without tables.
+    pub(crate) async fn empty() -> Self {
+        Self::copy_of("template0").await
+    }
+
+    async fn copy_of(template: &'static str) -> Self {
+        tokio::task::spawn_blocking(move || {
+            let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+            let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+            db::execute(&CLUSTER.url("postgres"), &statement).unwrap();
+            Self { url: CLUSTER.url(&name) }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// The rows of a query, each as text with `|` between its columns.
+    pub(crate) async fn rows(&self, query: &str) -> Vec<String> {
+        let (url, query) = (self.url.clone(), query.to_owned());
+        tokio::task::spawn_blocking(move || {
+            use diesel::prelude::*;
+            #[derive(diesel::QueryableByName)]
+            struct Row {
+                #[diesel(sql_type = diesel::sql_types::Text)]
+                row: String,
+            }
+            let mut conn = diesel::PgConnection::establish(&url).unwrap();
+            let query = format!("SELECT coalesce(array_to_string(ARRAY(SELECT value FROM json_each_text(row_to_json(q))), '|', '∅'), '') AS row FROM ({query}) q");
+            let rows: Vec<Row> = diesel::sql_query(query).load(&mut conn).unwrap();
+            rows.into_iter().map(|row| row.row).collect()
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Runs a statement, whatever it answers.
+    pub(crate) async fn execute(&self, statement: &str) {
+        let (url, statement) = (self.url.clone(), statement.to_owned());
+        tokio::task::spawn_blocking(move || db::execute(&url, &statement).unwrap()).await.unwrap();
+    }
+
+    /// Makes the database refuse everybody, or takes them again.
+    pub(crate) async fn let_in(&self, everybody: bool) {
+        let name = self.url.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
+        let statements = [
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {everybody}"),
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+        ];
+        tokio::task::spawn_blocking(move || {
+            for statement in &statements[..if everybody { 1 } else { 2 }] {
+                db::execute(&CLUSTER.url("postgres"), statement).unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    }
+}

@@ -1,0 +1,255 @@
+//! A whole deployment per test: a database of its own, a simulator of its own, a clock that is moved by hand.
+
+mod client;
+mod database;
+mod simulated;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone as _, Utc};
+use maskline::app::{App, Channels, Settings};
+use maskline::carrier::Channel;
+use maskline::carrier::tropo::client::{Settings as TropoSettings, Tropo};
+use maskline::carrier::tropo::setup::{ApplicationWish, Partition};
+use maskline::carrier::tropo::webhook::Proof;
+use maskline::clock::Clock;
+use maskline::db::Db;
+use maskline::domain::limits::Limits;
+use maskline::domain::phone::Country;
+use maskline::domain::user::Role;
+use maskline::mail::Mailer;
+use maskline::seal::RootKeys;
+use maskline::secrets::Secret;
+use maskline::simulator::{self, Simulator};
+use maskline::{web, worker};
+
+pub(crate) use client::{Client, Page};
+pub(crate) use database::Database;
+pub(crate) use simulated::Simulated;
+
+/// A real number that people in tests have, and somebody who calls.
+pub(crate) const REAL: &str = "+14075550101";
+pub(crate) const CALLER: &str = "+14155550123";
+pub(crate) const PASSWORD: &str = "copper violin seventeen marsh";
+pub(crate) const WEBHOOK_KEY: &str = "a-webhook-key-of-tests-0123456789";
+const ACCOUNT: &str = "33932";
+
+/// A deployment that runs for one test.
+pub(crate) struct TestApp {
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Clock,
+    pub(crate) address: SocketAddr,
+    pub(crate) database: Database,
+    pub(crate) simulator: Simulated,
+    pub(crate) mail: PathBuf,
+    stop: tokio::sync::watch::Sender<bool>,
+    server: actix_web::dev::ServerHandle,
+    _simulator: Simulator,
+    _folder: tempfile::TempDir,
+}
+
+/// What a test changes about the deployment.
+pub(crate) struct Options {
+    pub(crate) limits: Limits,
+    pub(crate) public_url: Option<String>,
+    pub(crate) trusted_proxies: Vec<&'static str>,
+    pub(crate) work: bool,
+    pub(crate) decision_time: Duration,
+    pub(crate) channels: Channels,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            public_url: None,
+            trusted_proxies: vec![],
+            work: true,
+            decision_time: Duration::from_secs(20),
+            channels: Channels { voice: true, text: true },
+        }
+    }
+}
+
+pub(crate) fn start_of_time() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 23, 9, 30, 0).unwrap()
+}
+
+impl TestApp {
+    pub(crate) async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mail = folder.path().join("mail");
+        let clock = Clock::by_hand(start_of_time());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let simulator = simulator::start(
+            simulator::Settings {
+                listen: "127.0.0.1:0".into(),
+                state_dir: folder.path().join("simulator"),
+                mail_dir: Some(mail.clone()),
+                username: "tester".into(),
+                password: "not a secret".into(),
+                account_id: ACCOUNT.into(),
+                maskline_url: None,
+                webhook_timeout: Duration::from_secs(30),
+            },
+            clock.clone(),
+        )
+        .unwrap();
+        let tropo = set_up(simulator.address(), address).await;
+        let database = Database::create().await;
+        let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let settings = Settings {
+            public_url: public_url.clone(),
+            default_country: Country::US,
+            number_countries: ["US", "CA", "GB"].map(|country| country.parse().unwrap()).to_vec(),
+            mask_countries: ["US", "CA"].map(|country| country.parse().unwrap()).to_vec(),
+            voip: false,
+            code_sender: None,
+            channels: options.channels,
+            limits: options.limits,
+        };
+        let roots = RootKeys::parse(&RootKeys::generate()).unwrap();
+        let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
+        let db = Db::new(&database.url, 8);
+        let app = Arc::new(App::new(db, clock.clone(), &roots, Arc::new(tropo), mailer, settings));
+        let server = web::serve(
+            listener,
+            app.clone(),
+            web::Settings {
+                public_url: public_url.parse().unwrap(),
+                trusted_proxies: options
+                    .trusted_proxies
+                    .iter()
+                    .map(|network| network.parse().unwrap())
+                    .collect(),
+                webhook: Proof::new(&[Secret::new(WEBHOOK_KEY)], Some(ACCOUNT.into()), vec![]),
+                simulator_url: None,
+                workers: 1,
+                decision_time: options.decision_time,
+            },
+        )
+        .unwrap();
+        let handle = server.handle();
+        tokio::spawn(server);
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        if options.work {
+            tokio::spawn(worker::run(app.clone(), stopped));
+        }
+        let simulated = Simulated::new(simulator.address());
+        Self {
+            app,
+            clock,
+            address,
+            database,
+            simulator: simulated,
+            mail,
+            stop,
+            server: handle,
+            _simulator: simulator,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Somebody who is not signed in.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(self.url(""))
+    }
+
+    /// Somebody who has an account and is signed in.
+    pub(crate) async fn signed_in(&self, name: &str) -> Client {
+        self.invited(name, Role::User).await
+    }
+
+    /// An admin who is signed in.
+    pub(crate) async fn admin(&self) -> Client {
+        self.invited("admin", Role::Admin).await
+    }
+
+    async fn invited(&self, name: &str, role: Role) -> Client {
+        let email = format!("{name}@example.com").parse().unwrap();
+        let link = self.app.invite(email, role).await.unwrap();
+        let path = link[link.find("/links/").unwrap()..].to_owned();
+        let mut client = self.anonymous();
+        let page = client.submit(&path, &path, &[("new_password", PASSWORD)]).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        client
+    }
+
+    /// Somebody who has proved a number, and its id.
+    pub(crate) async fn with_number(&self, name: &str, number: &str) -> (Client, String) {
+        let mut client = self.signed_in(name).await;
+        let id = self.prove(&mut client, number).await;
+        (client, id)
+    }
+
+    /// Registers and proves a number, as a person does it.
+    pub(crate) async fn prove(&self, client: &mut Client, number: &str) -> String {
+        let page = client.submit("/numbers/new", "/numbers", &[("number", number)]).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        let path = page.location();
+        let sent = client.submit(&path, &path, &[("channel", "voice")]).await;
+        assert_eq!(sent.status, 303, "{}", sent.text);
+        let code = self.simulator.code(number).await;
+        let proved = client.submit(&path, &format!("{path}/code"), &[("code", &code)]).await;
+        assert_eq!(proved.location(), "/masks", "{}", proved.text);
+        path.split('/').nth(2).unwrap().to_owned()
+    }
+
+    /// Asks for a mask in the number's own area and waits until it is there; the answer is its path and its number.
+    pub(crate) async fn mask(&self, client: &mut Client, number_id: &str) -> (String, String) {
+        let page = client.wish(number_id, &[("area", "same")]).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        let path = page.location();
+        let page = client.until(&path, |page| page.text.contains("tel:+")).await;
+        (path, page.between("tel:", "\"").to_owned())
+    }
+
+    /// Posts to the webhook as the carrier does.
+    pub(crate) async fn webhook(&self, path: &str, body: impl Into<String>) -> Page {
+        let url = self.url(&format!("{path}?key={WEBHOOK_KEY}"));
+        let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+        Page::of(request.body(body.into()).send().await.unwrap()).await
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        drop(self.server.stop(false));
+    }
+}
+
+/// What `maskline tropo setup` does.
+async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> Tropo {
+    let settings = |application: String, voice_token, messaging_token| TropoSettings {
+        url: format!("http://{simulator}/v1/").parse().unwrap(),
+        username: "tester".into(),
+        password: Secret::new("not a secret"),
+        application,
+        voice_token,
+        messaging_token,
+    };
+    let tropo = Tropo::new(settings("0".into(), None, None)).unwrap();
+    let wish = ApplicationWish {
+        name: "Maskline".into(),
+        voice_url: Secret::new(format!("http://{ours}/tropo/transfer?key={WEBHOOK_KEY}")),
+        messaging_url: Secret::new(format!("http://{ours}/tropo/message?key={WEBHOOK_KEY}")),
+        partition: Partition::Staging,
+    };
+    let application = tropo.create_application(&wish).await.unwrap();
+    let voice = tropo.create_launch_token(&application, Channel::Voice).await.unwrap();
+    let text = tropo.create_launch_token(&application, Channel::Text).await.unwrap();
+    Tropo::new(settings(application, Some(voice), Some(text))).unwrap()
+}

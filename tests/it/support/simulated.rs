@@ -1,0 +1,107 @@
+//! The simulator, as a script drives it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub(crate) struct Simulated {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Simulated {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self {
+            base: format!("http://{address}"),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// Places a call and answers with its trace.
+    pub(crate) async fn call(&self, from: &str, to: &str, answer: &str, seconds: u32) -> Value {
+        let wish = json!({ "from": from, "to": to, "answer": answer, "seconds": seconds });
+        let response =
+            self.http.post(format!("{}/simulator/calls", self.base)).json(&wish).send().await.unwrap();
+        let status = response.status();
+        let trace: Value = response.json().await.unwrap();
+        assert_eq!(status, 201, "{trace}");
+        trace
+    }
+
+    /// The newest six digits that a phone was told, once there are some.
+    pub(crate) async fn code(&self, number: &str) -> String {
+        let found = self.phone_until(number, |phone| !codes(phone).is_empty()).await;
+        codes(&found).remove(0)
+    }
+
+    /// What a phone received, once it is as wanted.
+    pub(crate) async fn phone_until(&self, number: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.until(&format!("/simulator/phones/{number}"), wanted).await
+    }
+
+    /// The newest letter to an address, once there is one.
+    pub(crate) async fn letter(&self, address: &str) -> String {
+        self.letter_that(address, |_| true).await
+    }
+
+    /// The newest letter to an address that is as wanted.
+    pub(crate) async fn letter_that(&self, address: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let find = |mail: &Value| letters(mail).into_iter().find(|letter| wanted(letter));
+        let mail = self.until(&format!("/simulator/mail/{address}"), |mail| find(mail).is_some()).await;
+        find(&mail).unwrap()
+    }
+
+    async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let patience = Instant::now() + Duration::from_secs(60);
+        loop {
+            let value = self.get(path).await;
+            if wanted(&value) {
+                return value;
+            }
+            assert!(Instant::now() < patience, "still: {value}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Puts a fault in the way.
+    pub(crate) async fn fault(&self, fault: Value) {
+        let response =
+            self.http.post(format!("{}/simulator/faults", self.base)).json(&fault).send().await.unwrap();
+        let status = response.status();
+        assert!(status.is_success(), "{}", response.text().await.unwrap());
+    }
+
+    /// Takes all faults away.
+    pub(crate) async fn no_faults(&self) {
+        self.http.delete(format!("{}/simulator/faults", self.base)).send().await.unwrap();
+    }
+
+    /// Sets how many numbers are free in an area.
+    pub(crate) async fn stock(&self, prefix: &str, stock: Value) {
+        let url = format!("{}/simulator/stock/{prefix}", self.base);
+        let response = self.http.put(url).json(&stock).send().await.unwrap();
+        let status = response.status();
+        assert!(status.is_success(), "{}", response.text().await.unwrap());
+    }
+}
+
+fn codes(phone: &Value) -> Vec<String> {
+    phone["codes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|code| code.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn letters(mail: &Value) -> Vec<String> {
+    let all = mail.as_array().or_else(|| mail["letters"].as_array());
+    all.into_iter().flatten().filter_map(|letter| letter["text"].as_str().map(str::to_owned)).collect()
+}
