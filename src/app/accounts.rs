@@ -9,7 +9,7 @@ use crate::db::audit::{self, Actor};
 use crate::db::links::{self, Link};
 use crate::db::rates::{self, Rule};
 use crate::db::users::{self, User};
-use crate::db::{DbError, sessions};
+use crate::db::{Connection, DbError, sessions};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::limits::Rate;
 use crate::domain::user::{EmailAddress, Password, Role, WeakPassword};
@@ -172,42 +172,14 @@ impl App {
             (secrets::digest(token.as_bytes()), self.now(), UserId(secrets::random_uuid()));
         let work = move |conn: &mut _| {
             let link = links::take(conn, digest, now)?.ok_or(PasswordError::LinkGone)?;
-            let known = users::find_by_email(conn, &link.email)?;
-            let is_new = known.is_none();
-            let user = match known {
-                Some(known) => {
-                    users::set_password(conn, known.id, &hash)?;
-                    sessions::end_others(conn, known.id, None)?;
-                    audit::write(
-                        conn,
-                        now,
-                        Actor::User(known.id),
-                        "password chosen by link",
-                        known.id.0,
-                        "",
-                    )?;
-                    if link.role == Role::Admin && known.role != Role::Admin {
-                        users::set_role(conn, known.id, Role::Admin)?;
-                        audit::write(conn, now, Actor::Command, "user promoted", known.id.0, "")?;
-                        User { role: Role::Admin, ..known }
-                    } else {
-                        known
-                    }
-                }
-                None => {
-                    let user = User {
-                        id,
-                        email: link.email,
-                        role: link.role,
-                        password_hash: hash,
-                        time_zone: "UTC".into(),
-                    };
-                    users::insert(conn, &user, now)?;
-                    audit::write(conn, now, Actor::User(id), "user created", id.0, link.role.as_str())?;
-                    user
-                }
-            };
-            Ok::<_, PasswordError>((user, is_new))
+            if let Some(known) = users::find_by_email(conn, &link.email)? {
+                return Ok((renew(conn, known, link.role, &hash, now)?, false));
+            }
+            let Link { email, role } = link;
+            let user = User { id, email, role, password_hash: hash, time_zone: "UTC".into() };
+            users::insert(conn, &user, now)?;
+            audit::write(conn, now, Actor::User(id), "user created", id.0, role.as_str())?;
+            Ok::<_, PasswordError>((user, true))
         };
         let (user, is_new) = self.db.transaction(work).await?;
         if !is_new {
@@ -352,4 +324,24 @@ impl App {
         }
         rules
     }
+}
+
+/// Gives a known user a new password by a mailed link, ends their sessions, and makes them an admin if they were
+/// invited as one.
+fn renew(
+    conn: &mut Connection,
+    known: User,
+    invited_as: Role,
+    hash: &str,
+    now: DateTime<Utc>,
+) -> Result<User, DbError> {
+    users::set_password(conn, known.id, hash)?;
+    sessions::end_others(conn, known.id, None)?;
+    audit::write(conn, now, Actor::User(known.id), "password chosen by link", known.id.0, "")?;
+    if invited_as == Role::User || known.role == Role::Admin {
+        return Ok(known);
+    }
+    users::set_role(conn, known.id, Role::Admin)?;
+    audit::write(conn, now, Actor::Command, "user promoted", known.id.0, "")?;
+    Ok(User { role: Role::Admin, ..known })
 }

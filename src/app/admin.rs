@@ -2,8 +2,8 @@
 
 use super::{App, texts};
 use crate::db::audit::Actor;
-use crate::db::masks::{self, AdminMask, Search};
-use crate::db::{DbError, numbers, users};
+use crate::db::review::{self, AdminMask, Search};
+use crate::db::{DbError, masks, numbers, users};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::{Mask, MaskState, WrongState};
 use crate::mail::Letter;
@@ -53,9 +53,9 @@ impl App {
     pub async fn review(&self, search: Search) -> Result<Review, DbError> {
         let now = self.now();
         let work = move |conn: &mut _| {
-            let (found, total) = masks::search(conn, &search, now)?;
+            let (found, total) = review::search(conn, &search, now)?;
             let ids: Vec<_> = found.iter().filter_map(|found| found.mask.number).collect();
-            Ok::<_, DbError>((found, total, numbers::list_by_ids(conn, &ids)?, masks::count_by_state(conn)?))
+            Ok::<_, DbError>((found, total, numbers::list_by_ids(conn, &ids)?, review::count_by_state(conn)?))
         };
         let (found, total, stored, by_state) = self.db.transaction(work).await?;
         let reviewed = |listed: AdminMask| {

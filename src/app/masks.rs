@@ -4,15 +4,14 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::App;
 use super::numbers::OwnNumber;
-use crate::carrier::Area;
 use crate::db::audit::{self, Actor};
 use crate::db::calls::{self, LoggedCall};
 use crate::db::operations::{self, Kind};
-use crate::db::{Connection, DbError, masks, numbers, users};
+use crate::db::{Connection, DbError, masks, numbers, review, users};
 use crate::domain::ids::{MaskId, NumberId, OperationId, UserId};
 use crate::domain::limits::Limits;
 use crate::domain::mask::{LabelTooLong, Mask, MaskState, PausedBy, WrongState, label};
-use crate::domain::phone::{Country, PhoneNumber};
+use crate::domain::phone::PhoneNumber;
 use crate::seal::Place;
 use crate::secrets;
 
@@ -188,7 +187,7 @@ impl App {
         let work = move |conn: &mut _| {
             let list = masks::list(conn, user)?;
             let ids: Vec<MaskId> = list.iter().map(|mask| mask.id).collect();
-            Ok::<_, DbError>((list, masks::last_calls(conn, &ids)?))
+            Ok::<_, DbError>((list, review::last_calls(conn, &ids)?))
         };
         let (list, last) = self.db.transaction(work).await?;
         let listed = |mask: Mask| {
@@ -314,53 +313,11 @@ impl App {
         self.db.transaction(work).await
     }
 
-    /// The country and the prefix that a wish means.
-    async fn place(
-        &self,
-        number: PhoneNumber,
-        area: WantedArea,
-    ) -> Result<(Country, Option<String>), WishError> {
-        let own = number.country().ok_or(WishError::NoArea)?;
-        let served = |country: &Country| self.settings.mask_countries.contains(country);
-        match area {
-            WantedArea::Any => Ok((Some(own).filter(served).ok_or(WishError::NoArea)?, None)),
-            WantedArea::Prefix(prefix) => {
-                let areas = self.areas().await.map_err(|_| WishError::NoArea)?;
-                let known = areas.iter().find(|area| area.prefix == prefix).ok_or(WishError::NoArea)?;
-                let country = country_of(&known.prefix).filter(served).ok_or(WishError::NoArea)?;
-                Ok((country, Some(prefix)))
-            }
-            WantedArea::Same => {
-                let country = Some(own).filter(served).ok_or(WishError::NoArea)?;
-                let areas = self.areas().await.unwrap_or_default();
-                Ok((country, own_prefix(number, &areas)))
-            }
-        }
-    }
-
     fn shown_call(&self, call: LoggedCall) -> ShownCall {
         let sealed = call.caller_sealed.as_deref();
         let caller = sealed.and_then(|sealed| self.sealer.open(sealed, Place::caller(call.id.0)).ok());
         ShownCall { call, caller }
     }
-}
-
-/// The area of a number: the longest prefix of an area that begins it. Where the carrier tells none, North America's
-/// three digits are known.
-pub fn own_prefix(number: PhoneNumber, areas: &[Area]) -> Option<String> {
-    let digits = number.digits();
-    let of_carrier = areas.iter().filter(|area| digits.starts_with(&area.prefix));
-    let longest = of_carrier.max_by_key(|area| area.prefix.len()).map(|area| area.prefix.clone());
-    longest.or_else(|| digits.starts_with('1').then(|| digits[..4].to_owned()))
-}
-
-/// The country of an area, by what a number there would be.
-pub fn country_of(prefix: &str) -> Option<Country> {
-    let filled = |length: usize| {
-        let digits: String = prefix.chars().chain("5550150".repeat(2).chars()).take(length).collect();
-        PhoneNumber::from_e164(&format!("+{digits}")).and_then(|number| number.country())
-    };
-    if prefix.starts_with('1') { filled(11) } else { (9..=13).find_map(filled) }
 }
 
 /// Revokes a mask that is held: it rests, and its release is due at the end of the rest. One that never came to be, or
@@ -416,40 +373,4 @@ fn room_for_another(
     } else {
         Ok(())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_country_of_an_area_is_that_of_its_numbers() {
-        for (prefix, country) in
-            [("1407", "US"), ("1416", "CA"), ("1809", "DO"), ("4420", "GB"), ("44161", "GB"), ("31", "NL")]
-        {
-            assert_eq!(
-                country_of(prefix).map(|country| country.to_string()).as_deref(),
-                Some(country),
-                "{prefix}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_area_of_a_number_is_the_longest_prefix_that_begins_it() {
-        let area = |prefix: &str| Area {
-            prefix: prefix.into(),
-            city: None,
-            state: None,
-            country: None,
-            texts: None,
-            toll_free: false,
-        };
-        let number = PhoneNumber::from_e164("+442079460123").unwrap();
-        let areas = [area("44"), area("4420"), area("1407")];
-        assert_eq!(own_prefix(number, &areas).as_deref(), Some("4420"));
-        assert_eq!(own_prefix(number, &[]), None);
-        let orlando = PhoneNumber::from_e164("+14075550101").unwrap();
-        assert_eq!(own_prefix(orlando, &[]).as_deref(), Some("1407"));
-    }
 }

@@ -5,7 +5,9 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod areas;
 pub mod calls;
+pub mod codes;
 pub mod housekeeping;
 pub mod masks;
 pub mod numbers;
@@ -14,12 +16,12 @@ pub mod sessions;
 mod texts;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::carrier::{Area, Carrier, CarrierError};
+use crate::carrier::Carrier;
 use crate::clock::Clock;
 use crate::db::rates::{Bucket, Rule};
 use crate::db::{Db, DbError};
@@ -29,8 +31,6 @@ use crate::mail::{Letter, Mailer};
 use crate::seal::{RootKeys, Sealer};
 use crate::secrets;
 
-/// How long the carrier's list of areas is believed.
-const AREAS_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// How many passwords are hashed at once; each takes 19 MiB and a core.
 const HASHES_AT_ONCE: usize = 2;
 
@@ -79,7 +79,7 @@ pub struct App {
     hashing: Arc<Semaphore>,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
-    areas: Mutex<Option<(DateTime<Utc>, Arc<Vec<Area>>)>>,
+    areas: Mutex<Option<areas::KnownAreas>>,
 }
 
 impl App {
@@ -139,25 +139,6 @@ impl App {
     /// Waits until an operation is due at once.
     pub async fn woken(&self) {
         self.wake.notified().await;
-    }
-
-    /// The areas in which the carrier rents out numbers in the countries of masks.
-    pub async fn areas(&self) -> Result<Arc<Vec<Area>>, CarrierError> {
-        let now = self.now();
-        if let Some((at, areas)) = &*self.areas.lock().unwrap_or_else(PoisonError::into_inner)
-            && now - *at < AREAS_LIFE
-        {
-            return Ok(areas.clone());
-        }
-        let mut areas = self.carrier.areas().await?;
-        areas.retain(|area| {
-            !area.toll_free
-                && masks::country_of(&area.prefix)
-                    .is_some_and(|country| self.settings.mask_countries.contains(&country))
-        });
-        let areas = Arc::new(areas);
-        *self.areas.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, areas.clone()));
-        Ok(areas)
     }
 
     fn bucket(&self, what: &str, whose: &str) -> Bucket {

@@ -108,7 +108,7 @@ impl App {
             .iter()
             .filter(|area| {
                 Some(area.prefix.as_str()) != wanted
-                    && super::masks::country_of(&area.prefix) == Some(mask.country)
+                    && super::areas::country_of(&area.prefix) == Some(mask.country)
             })
             .collect();
         // A rotation by the mask's own name spreads purchases over the areas without a random draw.

@@ -11,6 +11,7 @@ pub mod masks;
 pub mod numbers;
 pub mod operations;
 pub mod rates;
+pub mod review;
 pub mod schema;
 pub mod sessions;
 pub mod users;

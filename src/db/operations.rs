@@ -128,10 +128,10 @@ pub fn claim(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<Claimed
     .bind::<Timestamptz, _>(now)
     .get_result(conn)
     .optional()?;
-    row.map(claimed).transpose()
+    row.as_ref().map(claimed).transpose()
 }
 
-fn claimed(row: ClaimedRow) -> Result<Claimed, DbError> {
+fn claimed(row: &ClaimedRow) -> Result<Claimed, DbError> {
     let kind = match row.kind.as_str() {
         "buy" => Kind::Buy,
         "release" => Kind::Release,

@@ -11,7 +11,7 @@ use super::forms::Form;
 use super::guard::{Admin, shown, shown_again};
 use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use crate::app::admin::{AdminError, ReviewedMask};
-use crate::db::masks::{PAGE, Search};
+use crate::db::review::{PAGE, Search};
 use crate::domain::ids::MaskId;
 use crate::domain::mask::{MaskState, STATE_WORDS};
 

@@ -18,7 +18,7 @@ pub(super) struct Asset {
 }
 
 fn asset(stem: &str, ending: &str, media: &'static str, body: &'static [u8]) -> Asset {
-    let hash: String = secrets::digest(body)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = secrets::hex(&secrets::digest(body)[..8]);
     let name = format!("{stem}.{hash}.{ending}");
     Asset { path: format!("/static/{name}"), name, media, body }
 }

@@ -41,16 +41,8 @@ pub(super) enum PageError {
 
 impl From<DbError> for PageError {
     fn from(error: DbError) -> Self {
-        match error {
-            DbError::Unavailable(_) => {
-                tracing::error!(%error, "a page was not made");
-                Self::Unavailable
-            }
-            _ => {
-                tracing::error!(%error, "a page failed");
-                Self::Internal
-            }
-        }
+        tracing::error!(%error, "a page was not made");
+        if matches!(error, DbError::Unavailable(_)) { Self::Unavailable } else { Self::Internal }
     }
 }
 

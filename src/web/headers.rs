@@ -35,7 +35,7 @@ pub(super) async fn every_answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
-    let id: String = secrets::random_bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = secrets::hex(&secrets::random_bytes::<8>());
     request.extensions_mut().insert(RequestId(id.clone()));
     let settings = request.app_data::<web::Data<Settings>>().cloned();
     let client = settings.as_ref().map(|settings| address::client(request.request(), settings));

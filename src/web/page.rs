@@ -44,7 +44,10 @@ impl Page {
             simulator_url: None,
         }
     }
+}
 
+#[expect(clippy::unused_self, reason = "a template asks its page for everything")]
+impl Page {
     pub(super) fn static_css(&self) -> &'static str {
         &assets::STYLE.path
     }

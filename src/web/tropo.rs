@@ -16,7 +16,7 @@ use crate::app::calls::{Followed, IncomingCall, Routed};
 use crate::carrier::Channel;
 use crate::carrier::tropo::client::REFERENCE;
 use crate::carrier::tropo::wire::{
-    CallEvent, CallResult, Event, Session, call_document, document, ending, hangup_document,
+    CallEvent, CallResult, Event, Party, Session, call_document, document, ending, hangup_document,
     message_document, read,
 };
 use crate::domain::call::Ending;
@@ -155,8 +155,8 @@ async fn launched(app: &App, reference: &str, session: &str, channel: Channel) -
 async fn routed(proved: Proved, session: Session) -> String {
     let incoming = IncomingCall {
         event: session.id,
-        called: session.to.iter().flat_map(|party| party.candidates()).collect(),
-        caller: session.from.as_ref().and_then(|party| party.number()),
+        called: session.to.iter().flat_map(Party::candidates).collect(),
+        caller: session.from.as_ref().and_then(Party::number),
     };
     let Proved { app, settings, key, .. } = proved;
     let mut decision =

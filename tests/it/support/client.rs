@@ -131,7 +131,7 @@ impl Client {
 
     /// Reloads a page until it is as wanted, as a person would.
     pub(crate) async fn until(&mut self, path: &str, wanted: impl Fn(&Page) -> bool) -> Page {
-        let patience = Instant::now() + Duration::from_secs(60);
+        let patience = Instant::now() + Duration::from_mins(1);
         loop {
             let page = self.get(path).await;
             if wanted(&page) {

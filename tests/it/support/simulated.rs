@@ -59,7 +59,7 @@ impl Simulated {
     }
 
     async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let patience = Instant::now() + Duration::from_secs(60);
+        let patience = Instant::now() + Duration::from_mins(1);
         loop {
             let value = self.get(path).await;
             if wanted(&value) {

@@ -1,0 +1,355 @@
+//! The codes that prove numbers: sent by a call or a text, checked, replaced.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::numbers::{OwnNumber, counted, take_over};
+use super::{App, network, texts};
+use crate::carrier::{CarrierError, Channel};
+use crate::db::audit::{self, Actor};
+use crate::db::codes::{self, SentCode};
+use crate::db::numbers::{self, StoredNumber};
+use crate::db::rates::{self, Rule};
+use crate::db::{Connection, DbError, users};
+use crate::domain::ids::{NumberId, UserId, VerificationId};
+use crate::domain::limits::{Limits, Rate};
+use crate::domain::phone::{LineKind, PhoneNumber};
+use crate::domain::verification::{self, Verdict};
+use crate::seal::Place;
+use crate::secrets;
+
+/// How long sends are counted.
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// Why a code was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// Not one of the user's numbers.
+    #[error("no such number")]
+    NotFound,
+    /// It is proved already.
+    #[error("the number is proved already")]
+    AlreadyVerified,
+    /// The carrier, or that kind of line, cannot do it that way.
+    #[error("codes cannot be sent that way")]
+    ChannelOff,
+    /// Not yet, or not any more today.
+    #[error("a limit of codes was reached")]
+    Wait {
+        /// What the limit is about.
+        limit: CodeLimit,
+        /// When it is free again.
+        until: DateTime<Utc>,
+    },
+    /// The carrier did not take it; nothing was used up.
+    #[error("the carrier did not take it")]
+    NotTaken,
+    /// Nobody knows whether the carrier took it.
+    #[error("the carrier's answer is unclear")]
+    Unclear,
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// What a limit of codes is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeLimit {
+    /// The pause between two codes.
+    Pause,
+    /// This number's codes of a day.
+    Number,
+    /// This user's codes.
+    User,
+    /// Codes asked for from this network.
+    Network,
+    /// The whole house, or the number's area.
+    House,
+}
+
+/// Why a code was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// Not one of the user's numbers.
+    #[error("no such number")]
+    NotFound,
+    /// It is not six digits.
+    #[error("not six digits")]
+    NotACode,
+    /// Another code.
+    #[error("a wrong code")]
+    Wrong {
+        /// Tries that are left.
+        left: u32,
+    },
+    /// No code is on its way, or it ran out, or too many wrong ones were typed.
+    #[error("no code can be typed")]
+    NoCode,
+    /// The user has proved as many numbers as they may.
+    #[error("as many numbers as there may be")]
+    TooMany,
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Where the proof of a number stands.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The number.
+    pub number: OwnNumber,
+    /// What kind of line it is.
+    pub line: Option<LineKind>,
+    /// Until when the code that was sent can be typed.
+    pub code_until: Option<DateTime<Utc>>,
+    /// By which way it was sent.
+    pub code_by_text: bool,
+    /// When the next code can be sent.
+    pub next_send: Option<DateTime<Utc>>,
+}
+
+/// What the carrier is to do with a code that it asks for.
+#[derive(Debug, Clone)]
+pub struct CodeToSend {
+    /// Whom it goes to.
+    pub to: PhoneNumber,
+    /// Which number it comes from.
+    pub from: Option<PhoneNumber>,
+    /// What is said or written.
+    pub text: String,
+}
+
+impl App {
+    /// Where the proof of one of the user's numbers stands.
+    pub async fn verification(&self, user: UserId, id: NumberId) -> Result<Option<Progress>, DbError> {
+        let now = self.now();
+        let waits = self.settings.limits.code_waits.clone();
+        let pair = move |lookup: [u8; 32]| pair_name(user, lookup);
+        let key = self.bucket_key;
+        let found = self.db.transaction(move |conn| {
+            let Some(stored) = numbers::find(conn, user, id)? else { return Ok(None) };
+            let code = codes::live(conn, id, now)?;
+            let bucket =
+                secrets::keyed_digest(&key, format!("codes to a number|{}", pair(stored.lookup)).as_bytes());
+            let (sent, last) = rates::count_since(conn, bucket, now - DAY)?;
+            let next_send = last.map(|last| verification::next_send(sent, last, &waits));
+            Ok::<_, DbError>(Some((stored, code, next_send)))
+        });
+        Ok(found.await?.map(|(stored, code, next_send)| {
+            let number = self.own_number(&stored);
+            Progress {
+                line: number.number.and_then(|number| number.line_kind(self.settings.voip).ok()),
+                number,
+                code_until: code.as_ref().map(|code| code.expires_at),
+                code_by_text: code.is_some_and(|code| code.channel == "text"),
+                next_send: next_send.filter(|next| *next > now),
+            }
+        }))
+    }
+
+    /// Sends a code to one of the user's numbers by a call or a text, in the place of the one before.
+    pub async fn send_code(
+        &self,
+        user: UserId,
+        id: NumberId,
+        channel: Channel,
+        address: IpAddr,
+    ) -> Result<(), SendError> {
+        let now = self.now();
+        let stored = self.db.transaction(move |conn| numbers::find(conn, user, id)).await?;
+        let stored = stored.ok_or(SendError::NotFound)?;
+        if stored.verified_at.is_some() {
+            return Err(SendError::AlreadyVerified);
+        }
+        let number =
+            self.sealer.open(&stored.sealed, Place::number(id.0)).map_err(|_| SendError::NotFound)?;
+        if !self.channel_works(number, channel) {
+            return Err(SendError::ChannelOff);
+        }
+        let (rules, limits) = self.code_rules(user, &stored, number, address);
+        let code = self.new_code(id, channel, now);
+        let (reference, waits) = (code.id.to_string(), self.settings.limits.code_waits.clone());
+        let taken = rules.clone();
+        self.db
+            .transaction(move |conn| {
+                users::lock(conn, user)?;
+                let (sent, last) = rates::count_since(conn, taken[0].bucket, now - DAY)?;
+                let pause =
+                    last.map(|last| verification::next_send(sent, last, &waits)).filter(|next| *next > now);
+                // A day's limit says more than a pause does.
+                let full = rates::take(conn, &taken, now)?;
+                match (full, pause) {
+                    (Err(exceeded), _) => {
+                        Err(SendError::Wait { limit: limits[exceeded.rule], until: exceeded.until })
+                    }
+                    (Ok(()), Some(until)) => Err(SendError::Wait { limit: CodeLimit::Pause, until }),
+                    (Ok(()), None) => Ok(codes::replace(conn, &code, now)?),
+                }
+            })
+            .await?;
+        match self.carrier.launch(channel, &reference).await {
+            Ok(()) => Ok(()),
+            Err(CarrierError::Unclear(error)) => {
+                tracing::warn!(%error, "nobody knows whether a code goes out");
+                Err(SendError::Unclear)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a code was not sent");
+                let work = move |conn: &mut _| {
+                    rates::give_back(conn, &rules, now)?;
+                    codes::end_live(conn, id, now)
+                };
+                self.db.transaction(work).await?;
+                Err(SendError::NotTaken)
+            }
+        }
+    }
+
+    /// What the carrier's session is to say for the code that it refers to; `None` if that code is over, unknown, of the
+    /// other channel, or another session carries it.
+    pub async fn code_to_send(
+        &self,
+        reference: &str,
+        session: &str,
+        channel: Channel,
+    ) -> Result<Option<CodeToSend>, DbError> {
+        let Ok(id) = reference.parse().map(VerificationId) else { return Ok(None) };
+        let (session, now) = (session.to_owned(), self.now());
+        let found = self.db.transaction(move |conn| {
+            let Some(code) = codes::claim(conn, id, &session, now)? else { return Ok::<_, DbError>(None) };
+            Ok(numbers::find_any(conn, code.number)?.map(|number| (code, number)))
+        });
+        let Some((code, stored)) = found.await? else { return Ok(None) };
+        let Ok(to) = self.sealer.open(&stored.sealed, Place::number(stored.id.0)) else { return Ok(None) };
+        if code.channel != channel_word(channel) {
+            return Ok(None);
+        }
+        let digits = self.code(id);
+        let text = match channel {
+            Channel::Voice => texts::text(&texts::CodeSpoken { digits: &verification::spoken(&digits) }),
+            Channel::Text => {
+                let minutes = self.settings.limits.code_life.num_minutes();
+                texts::text(&texts::CodeText { code: &digits, minutes })
+            }
+        };
+        Ok(Some(CodeToSend { to, from: self.settings.code_sender, text }))
+    }
+
+    /// Proves one of the user's numbers by the code that was sent to it. A number that is proved already stays so.
+    pub async fn check_code(&self, user: UserId, id: NumberId, typed: &str) -> Result<(), CheckError> {
+        let typed = verification::typed_code(typed).ok_or(CheckError::NotACode)?;
+        let (now, key, limit) = (self.now(), self.code_key, self.settings.limits.numbers_per_user);
+        let (rest, sealer) = (self.settings.limits.rest, self.sealer.clone());
+        let checked = self.db.transaction(move |conn| {
+            users::lock(conn, user)?;
+            let Some(stored) = numbers::find(conn, user, id)? else { return Ok(Err(CheckError::NotFound)) };
+            if stored.verified_at.is_some() {
+                return Ok(Ok(None));
+            }
+            let Some(code) = codes::live(conn, id, now)? else { return Ok(Err(CheckError::NoCode)) };
+            match verdict(conn, &code, &typed, &key, now)? {
+                None => return Ok(Err(CheckError::NoCode)),
+                Some(Verdict::Wrong { left }) => return Ok(Err(CheckError::Wrong { left })),
+                Some(Verdict::Right) => {}
+            }
+            if counted(conn, user)?.0 >= limit {
+                return Ok(Err(CheckError::TooMany));
+            }
+            let number = sealer.open(&stored.sealed, Place::number(id.0)).ok();
+            let former = take_over(conn, &stored, number, now, rest)?;
+            numbers::set_verified(conn, id, now)?;
+            codes::end(conn, code.id, now)?;
+            audit::write(conn, now, Actor::User(user), "number proved", id.0, &code.channel)?;
+            Ok::<_, DbError>(Ok(former))
+        });
+        if let Some(letter) = checked.await?? {
+            self.tell_former_holder(letter);
+        }
+        Ok(())
+    }
+
+    /// Whether codes reach the number by that way: landlines take no texts.
+    pub fn channel_works(&self, number: PhoneNumber, channel: Channel) -> bool {
+        match channel {
+            Channel::Voice => self.settings.channels.voice,
+            Channel::Text => {
+                self.settings.channels.text && number.line_kind(self.settings.voip) != Ok(LineKind::FixedLine)
+            }
+        }
+    }
+
+    fn code(&self, id: VerificationId) -> String {
+        verification::code_from_digest(&secrets::keyed_digest(&self.code_key, id.0.as_bytes()))
+    }
+
+    fn new_code(&self, number: NumberId, channel: Channel, now: DateTime<Utc>) -> SentCode {
+        let limits = &self.settings.limits;
+        SentCode {
+            id: VerificationId(secrets::random_uuid()),
+            number,
+            channel: channel_word(channel).into(),
+            expires_at: now + limits.code_life,
+            tries_left: i32::try_from(limits.code_tries).unwrap_or(i32::MAX),
+            carrier_session: None,
+        }
+    }
+
+    /// The rules that a send keeps, and what each is about; the first is the pair of user and number.
+    fn code_rules(
+        &self,
+        user: UserId,
+        stored: &StoredNumber,
+        number: PhoneNumber,
+        address: IpAddr,
+    ) -> (Vec<Rule>, Vec<CodeLimit>) {
+        let Limits { codes_per_user, codes_per_address, .. } = self.settings.limits;
+        let limits = &self.settings.limits;
+        let (user_name, from) = (user.to_string(), network(address));
+        let area: String = number.digits().chars().take(5).collect();
+        let lookup = secrets::hex(&stored.lookup);
+        let all = [
+            (
+                "codes to a number",
+                pair_name(user, stored.lookup),
+                Rate::per_day(limits.codes_per_user_and_number),
+                CodeLimit::Number,
+            ),
+            ("codes to a number", lookup, Rate::per_day(limits.codes_per_number), CodeLimit::Number),
+            ("codes of a user", user_name.clone(), Rate::per_hour(codes_per_user.0), CodeLimit::User),
+            ("codes of a user", user_name, Rate::per_day(codes_per_user.1), CodeLimit::User),
+            ("codes from", from.clone(), Rate::per_hour(codes_per_address.0), CodeLimit::Network),
+            ("codes from", from, Rate::per_day(codes_per_address.1), CodeLimit::Network),
+            ("codes to an area", area, Rate::per_hour(limits.codes_per_area), CodeLimit::House),
+            ("codes", String::new(), Rate::per_hour(limits.codes_in_all), CodeLimit::House),
+        ];
+        all.into_iter().map(|(what, whose, rate, limit)| (self.rule(what, &whose, rate), limit)).unzip()
+    }
+}
+
+/// Takes a try and compares; `None` where no try is left.
+fn verdict(
+    conn: &mut Connection,
+    code: &SentCode,
+    typed: &str,
+    key: &[u8; 32],
+    now: DateTime<Utc>,
+) -> Result<Option<Verdict>, DbError> {
+    let Some(left) = codes::take_try(conn, code.id, now)? else { return Ok(None) };
+    let right = verification::code_from_digest(&secrets::keyed_digest(key, code.id.0.as_bytes()));
+    if secrets::same(right.as_bytes(), typed.as_bytes()) {
+        return Ok(Some(Verdict::Right));
+    }
+    Ok(Some(Verdict::Wrong { left: u32::try_from(left).unwrap_or(0) }))
+}
+
+fn channel_word(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Voice => "voice",
+        Channel::Text => "text",
+    }
+}
+
+fn pair_name(user: UserId, lookup: [u8; 32]) -> String {
+    format!("{user}|{}", secrets::hex(&lookup))
+}

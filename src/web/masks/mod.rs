@@ -1,0 +1,228 @@
+//! A user's masks: the list, and what is done with one.
+
+mod new;
+mod show;
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use uuid::Uuid;
+
+pub(super) use self::new::{create, new};
+use self::show::show_page;
+pub(super) use self::show::{label, show};
+use super::error::PageError;
+use super::flash::Flash;
+use super::forms::Form;
+use super::guard::{SignedIn, shown, shown_again};
+use super::page::{Errors, Moment, Number, Page, moment};
+use super::sign_in::Nothing;
+use crate::app::masks::{ChangeError, ListedMask, MaskLimit};
+use crate::app::numbers::OwnNumber;
+use crate::domain::ids::{MaskId, NumberId};
+use crate::domain::mask::{Mask, MaskState};
+
+/// A mask in a list.
+pub(super) struct MaskCard {
+    id: MaskId,
+    path: String,
+    pub(super) number: Option<Number>,
+    pub(super) label: String,
+    pub(super) state: &'static str,
+    last_call: Option<Moment>,
+}
+
+impl MaskCard {
+    pub(super) fn new(mask: Mask, last_call: Option<DateTime<Utc>>, signed_in: &SignedIn) -> Self {
+        Self {
+            id: mask.id,
+            path: format!("/masks/{}", mask.id),
+            number: mask.phone.map(Number::from),
+            state: mask.state.word(),
+            last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
+            label: shown_label(mask.label),
+        }
+    }
+}
+
+fn shown_label(label: String) -> String {
+    if label.is_empty() { "Mask without a name".to_owned() } else { label }
+}
+
+struct FirstSteps {
+    number: bool,
+    mask: bool,
+    call: bool,
+    number_path: String,
+    mask_path: String,
+}
+
+struct OwnNumberView {
+    id: NumberId,
+    number: Number,
+    proved: bool,
+}
+
+#[derive(Template)]
+#[template(path = "masks/index.html")]
+struct IndexPage {
+    page: Page,
+    steps: Option<FirstSteps>,
+    proved: bool,
+    may_add_number: bool,
+    numbers: Vec<OwnNumberView>,
+    masks: Vec<MaskCard>,
+}
+
+pub(super) async fn index(signed_in: SignedIn) -> Result<HttpResponse, PageError> {
+    let (app, user) = (signed_in.app(), signed_in.user.id);
+    let (numbers, masks) = (app.numbers(user).await?, app.masks(user).await?);
+    let proved = numbers.iter().filter(|number| number.verified).count();
+    let may_have = usize::try_from(app.settings().limits.numbers_per_user).unwrap_or(usize::MAX);
+    shown(&IndexPage {
+        page: signed_in.visitor.page("Your masks"),
+        steps: first_steps(&numbers, &masks),
+        proved: proved > 0,
+        may_add_number: proved < may_have,
+        numbers: numbers
+            .iter()
+            .map(|own| OwnNumberView { id: own.id, number: own.into(), proved: own.verified })
+            .collect(),
+        masks: masks
+            .into_iter()
+            .map(|listed| MaskCard::new(listed.mask, listed.last_call, &signed_in))
+            .collect(),
+    })
+}
+
+/// What is left to do of the three first steps; `None` once all are done.
+fn first_steps(numbers: &[OwnNumber], masks: &[ListedMask]) -> Option<FirstSteps> {
+    let number = numbers.iter().any(|number| number.verified);
+    let working = masks.iter().find(|listed| listed.mask.phone.is_some());
+    let call = masks.iter().any(|listed| listed.last_call.is_some());
+    if number && working.is_some() && call {
+        return None;
+    }
+    let number_path = match numbers.first() {
+        Some(waiting) => format!("/numbers/{}/verification", waiting.id),
+        None => "/numbers/new".to_owned(),
+    };
+    let mask_path = match working {
+        Some(listed) => format!("/masks/{}", listed.mask.id),
+        None => "/masks/new".to_owned(),
+    };
+    Some(FirstSteps { number, mask: working.is_some(), call, number_path, mask_path })
+}
+
+fn limit_words(limit: MaskLimit) -> String {
+    match limit {
+        MaskLimit::Alive(most) => {
+            format!("You have {most} masks, as many as there may be at once. Revoke one to make room.")
+        }
+        MaskLimit::Day(most) => {
+            format!("You asked for {most} masks within a day, as many as there may be. Try again tomorrow.")
+        }
+        MaskLimit::Month(most) => format!(
+            "You asked for {most} masks within 30 days, as many as there may be. Try again when the oldest of those is 30 days old."
+        ),
+        MaskLimit::House => {
+            "No more masks can be had here at the moment. Please try again in an hour.".to_owned()
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RestoreForm {
+    #[serde(default)]
+    number_id: String,
+}
+
+pub(super) async fn pause(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let changed = signed_in.app().pause_mask(signed_in.user.id, MaskId(*id)).await;
+    changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskPaused).await
+}
+
+pub(super) async fn resume(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let changed = signed_in.app().resume_mask(signed_in.user.id, MaskId(*id)).await;
+    changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskResumed).await
+}
+
+pub(super) async fn restore(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    form: Form<RestoreForm>,
+) -> Result<HttpResponse, PageError> {
+    let onto = form.0.number_id.parse().ok().map(NumberId);
+    let changed = signed_in.app().restore_mask(signed_in.user.id, MaskId(*id), onto).await;
+    changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskRestored).await
+}
+
+/// Back to the mask's page: with a word if it was done, with the reason if not.
+async fn changed_or_told(
+    signed_in: &SignedIn,
+    id: MaskId,
+    changed: Result<(), ChangeError>,
+    flash: Flash,
+) -> Result<HttpResponse, PageError> {
+    let error = match changed {
+        Ok(()) => return Ok(signed_in.visitor.redirect(&format!("/masks/{id}"), Some(flash))),
+        Err(ChangeError::NotFound) => return Err(PageError::NotFound),
+        Err(ChangeError::Db(error)) => return Err(error.into()),
+        Err(ChangeError::State(state)) => state.to_string(),
+        Err(ChangeError::Label(error)) => error.to_string(),
+        Err(ChangeError::NoNumber) => {
+            "The number it led to is gone. Prove a number first, then bring the mask back onto it.".to_owned()
+        }
+        Err(ChangeError::Limit(limit)) => limit_words(limit),
+    };
+    shown_again(&show_page(signed_in, id, 1, Errors::one("mask-now", error)).await?)
+}
+
+#[derive(Template)]
+#[template(path = "masks/revoke.html")]
+struct RevokePage {
+    page: Page,
+    id: MaskId,
+    label: String,
+    number: Option<Number>,
+    rest_days: i64,
+    until: Moment,
+}
+
+pub(super) async fn ask_to_revoke(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, PageError> {
+    let (app, id) = (signed_in.app(), MaskId(*id));
+    let mask = app.mask(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
+    let (now, rest) = (app.now(), app.settings().limits.rest);
+    if mask.revoke(now + rest).is_err() || matches!(mask.state, MaskState::Resting { .. }) {
+        return Ok(signed_in.visitor.redirect(&format!("/masks/{id}"), None));
+    }
+    shown(&RevokePage {
+        page: signed_in.visitor.page("End this mask"),
+        id,
+        number: mask.phone.map(Number::from),
+        label: shown_label(mask.label),
+        rest_days: rest.num_days(),
+        until: moment(now + rest, now, signed_in.zone()),
+    })
+}
+
+pub(super) async fn revoke(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let changed = signed_in.app().revoke_mask(signed_in.user.id, MaskId(*id)).await;
+    changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskRevoked).await
+}

@@ -1,0 +1,238 @@
+//! One mask, with its log.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use chrono::TimeDelta;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::new::{NumberChoice, shown_prefix};
+use super::{changed_or_told, shown_label};
+use crate::app::masks::{ChangeError, ShownCall, ShownMask};
+use crate::db::calls::{Decided, PAGE};
+use crate::domain::call::{Ending, Reason};
+use crate::domain::ids::MaskId;
+use crate::domain::mask::{Mask, MaskState, PausedBy};
+use crate::web::error::PageError;
+use crate::web::flash::Flash;
+use crate::web::forms::Form;
+use crate::web::guard::{SignedIn, shown, shown_again};
+use crate::web::page::{Errors, Moment, Number, Page, Pages, duration, in_words_of_day, moment, pages};
+
+/// Over how many days a mask's calls are drawn.
+const DRAWN_DAYS: i64 = 30;
+
+struct DayBar {
+    day: String,
+    calls: i64,
+    height: i64,
+}
+
+struct CallLine {
+    moment: Moment,
+    caller: Option<Number>,
+    kind: &'static str,
+    outcome: &'static str,
+    duration: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "masks/show.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each says whether a button is shown")]
+pub(super) struct ShowPage {
+    page: Page,
+    errors: Errors,
+    id: MaskId,
+    label: String,
+    label_value: String,
+    number: Option<Number>,
+    state: &'static str,
+    progress: String,
+    notes: Vec<String>,
+    leads_to: Option<Number>,
+    made: Moment,
+    may_pause: bool,
+    may_resume: bool,
+    may_restore: bool,
+    may_revoke: bool,
+    restore_onto: Vec<NumberChoice>,
+    days: Vec<DayBar>,
+    days_words: String,
+    calls: Vec<CallLine>,
+    pages: Pages,
+}
+
+#[derive(Deserialize)]
+pub(in crate::web) struct PageQuery {
+    page: Option<i64>,
+}
+
+pub(super) async fn show_page(
+    signed_in: &SignedIn,
+    id: MaskId,
+    page: i64,
+    errors: Errors,
+) -> Result<ShowPage, PageError> {
+    let (app, zone, now) = (signed_in.app(), signed_in.zone(), signed_in.app().now());
+    let page = page.clamp(1, 1_000_000);
+    let found = app.shown_mask(signed_in.user.id, id, page - 1, zone).await?.ok_or(PageError::NotFound)?;
+    let resting = matches!(found.mask.state, MaskState::Resting { .. });
+    let restore_onto =
+        if resting && found.number.is_none() { proved_numbers(signed_in).await? } else { vec![] };
+    let (days, days_words) = drawn(&found, signed_in);
+    let ShownMask { mask, number, calls, calls_in_all, .. } = found;
+    let label = shown_label(mask.label.clone());
+    Ok(ShowPage {
+        page: signed_in.visitor.page(&label),
+        errors,
+        id,
+        label,
+        number: mask.phone.map(Number::from),
+        state: mask.state.word(),
+        progress: progress(&mask, signed_in),
+        notes: notes(&mask),
+        leads_to: number.as_ref().map(Number::from),
+        made: moment(mask.requested_at, now, zone),
+        may_pause: mask.pause(PausedBy::Owner).is_ok() && mask.state == MaskState::Active,
+        may_resume: mask.state == (MaskState::Paused { by: PausedBy::Owner }),
+        may_restore: mask.restore(now).is_ok() && (number.is_some() || !restore_onto.is_empty()),
+        may_revoke: mask.revoke(now).is_ok() && !resting,
+        restore_onto,
+        label_value: mask.label,
+        days,
+        days_words,
+        calls: calls.into_iter().map(|call| call_line(call, signed_in)).collect(),
+        pages: pages("Calls", page, PAGE, calls_in_all, |page| format!("/masks/{id}?page={page}")),
+    })
+}
+
+async fn proved_numbers(signed_in: &SignedIn) -> Result<Vec<NumberChoice>, PageError> {
+    let own = signed_in.app().numbers(signed_in.user.id).await?;
+    let proved = own.iter().filter(|own| own.verified);
+    Ok(proved.map(|own| NumberChoice { id: own.id, shown: Number::from(own).shown }).collect())
+}
+
+/// What a mask's state means now, in a sentence.
+fn progress(mask: &Mask, signed_in: &SignedIn) -> String {
+    let (now, zone) = (signed_in.app().now(), signed_in.zone());
+    match &mask.state {
+        MaskState::Requested if now - mask.requested_at > TimeDelta::seconds(20) => {
+            "The phone company takes longer than usual. We go on trying; you can leave this page.".to_owned()
+        }
+        MaskState::Requested => {
+            "We are asking the phone company for a number. It usually takes a few seconds.".to_owned()
+        }
+        MaskState::Active => "Calls to this number ring your phone.".to_owned(),
+        MaskState::Paused { by: PausedBy::Owner } => "Callers hear that you take no calls now.".to_owned(),
+        MaskState::Paused { .. } => {
+            "The people who run this service paused it. Callers hear that you take no calls now.".to_owned()
+        }
+        MaskState::Resting { until } => {
+            let day = in_words_of_day(*until, now, zone);
+            format!("It is not in service any more; you can bring it back until {day}.")
+        }
+        MaskState::Releasing | MaskState::Released => {
+            "It is not in service any more, and the number was given back.".to_owned()
+        }
+        MaskState::Failed { reason } => format!("{reason} Nothing was used up."),
+        MaskState::Lost => {
+            "The phone company does not have this number any more. It rings nobody.".to_owned()
+        }
+    }
+}
+
+fn notes(mask: &Mask) -> Vec<String> {
+    let Some(wanted) = mask.wanted_prefix.as_deref().filter(|_| mask.elsewhere) else { return vec![] };
+    vec![format!(
+        "No number was free in {}, so this is one from elsewhere in the country.",
+        shown_prefix(wanted)
+    )]
+}
+
+/// The mask's calls of 30 days as bars, and in words.
+fn drawn(found: &ShownMask, signed_in: &SignedIn) -> (Vec<DayBar>, String) {
+    let today = signed_in.app().now().with_timezone(&signed_in.zone()).date_naive();
+    let most = found.days.iter().map(|(_, calls)| *calls).max().unwrap_or(0).max(1);
+    let bar = |back: i64| {
+        let day = today - TimeDelta::days(back);
+        let calls = found.days.iter().find(|(known, _)| *known == day).map_or(0, |(_, calls)| *calls);
+        DayBar { day: day.format("%-d %B").to_string(), calls, height: calls * 100 / most }
+    };
+    let bars: Vec<DayBar> = (0..DRAWN_DAYS).rev().map(bar).collect();
+    let total: i64 = bars.iter().map(|bar| bar.calls).sum();
+    let words = match bars.iter().max_by_key(|bar| bar.calls) {
+        Some(_) if total == 0 => "No calls in 30 days.".to_owned(),
+        Some(_) if total == 1 => "One call in 30 days.".to_owned(),
+        Some(busiest) => format!("{total} calls in 30 days, most on {} ({}).", busiest.day, busiest.calls),
+        None => String::new(),
+    };
+    (bars, words)
+}
+
+fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
+    let ShownCall { call, caller } = shown;
+    let (kind, outcome) = match (call.decided, call.ending) {
+        (Decided::Connected, Some(Ending::Answered { .. })) => ("answered", "Answered"),
+        (Decided::Connected, Some(Ending::NoAnswer)) => ("missed", "Nobody answered"),
+        (Decided::Connected, Some(Ending::Busy)) => ("missed", "Your phone was busy"),
+        (Decided::Connected, Some(Ending::Refused)) => ("missed", "Your phone turned it away"),
+        (Decided::Connected, Some(Ending::CallerHungUp)) => ("missed", "Caller hung up"),
+        (Decided::Connected, Some(Ending::DidNotConnect)) => ("missed", "Did not connect"),
+        (Decided::Connected, None) if call.answered_at.is_some() => ("going", "Talking"),
+        (Decided::Connected, None) => ("going", "Handed over"),
+        (Decided::TurnedAway(reason), _) => ("refused", turned_away(reason)),
+    };
+    let seconds = match call.ending {
+        Some(Ending::Answered { seconds }) => seconds,
+        _ => None,
+    };
+    CallLine {
+        moment: moment(call.received_at, signed_in.app().now(), signed_in.zone()),
+        caller: caller.map(Number::from),
+        kind,
+        outcome,
+        duration: seconds.map(duration),
+    }
+}
+
+fn turned_away(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Paused => "Paused",
+        Reason::OwnMask => "Your own call",
+        Reason::MaskToMask => "From mask to mask",
+        Reason::Busy => "Another call was on",
+        Reason::OverLimit => "Called too often",
+        Reason::NotAllowed => "Not allowed there",
+        Reason::Unavailable => "We were not available",
+        Reason::Resting | Reason::NotInService => "Not in service",
+    }
+}
+
+pub(in crate::web) async fn show(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, PageError> {
+    shown(&show_page(&signed_in, MaskId(*id), query.page.unwrap_or(1), Errors::default()).await?)
+}
+
+#[derive(Deserialize)]
+pub(in crate::web) struct LabelForm {
+    #[serde(default)]
+    label: String,
+}
+
+pub(in crate::web) async fn label(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    form: Form<LabelForm>,
+) -> Result<HttpResponse, PageError> {
+    let id = MaskId(*id);
+    let changed = signed_in.app().label_mask(signed_in.user.id, id, &form.0.label).await;
+    if let Err(ChangeError::Label(error)) = &changed {
+        let mut page = show_page(&signed_in, id, 1, Errors::one("label", error.to_string())).await?;
+        page.label_value = form.0.label;
+        return shown_again(&page);
+    }
+    changed_or_told(&signed_in, id, changed, Flash::LabelSaved).await
+}
