@@ -28,6 +28,9 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
                 AFTER_FAULT
             }
         };
+        if let Err(error) = app.end_overlong_calls().await {
+            tracing::warn!(%error, "calls that are too long were not looked for");
+        }
         if naps % ROUND == 0
             && let Err(error) = app.forget_old().await
         {

@@ -12,6 +12,9 @@ use crate::domain::phone::PhoneNumber;
 use crate::seal::Place;
 use crate::secrets;
 
+/// What stands before the carrier's name of a call where it is kept.
+const EVENT_PREFIX: &str = "carrier|";
+
 /// A call as the carrier tells of it.
 #[derive(Debug, Clone)]
 pub struct IncomingCall {
@@ -47,7 +50,7 @@ impl App {
     pub async fn route_call(&self, incoming: IncomingCall) -> Result<Routed, DbError> {
         let (now, id) = (self.now(), CallId(secrets::random_uuid()));
         let event_key = match incoming.event {
-            Some(event) => format!("tropo|{event}"),
+            Some(event) => format!("{EVENT_PREFIX}{event}"),
             None => format!("nameless|{id}"),
         };
         let (limits, settings, sealer) =
@@ -80,7 +83,8 @@ impl App {
                 caller_lookup: lookup,
                 decided: match decision {
                     Decision::Connect { .. } => Decided::Connected,
-                    Decision::TurnAway(reason) | Decision::Reject(reason) => Decided::TurnedAway(reason),
+                    Decision::TurnAway(reason) => Decided::TurnedAway(reason),
+                    Decision::Reject => Decided::Rejected,
                 },
             };
             calls::insert(conn, &call, now)?;
@@ -126,6 +130,20 @@ impl App {
         Instruction::Say(said(&texts::NotTaken { busy: ending == Ending::Busy }))
     }
 
+    /// Tells the carrier to end calls that have lasted as long as they may; tells how many.
+    pub async fn end_overlong_calls(&self) -> Result<usize, DbError> {
+        let now = self.now();
+        let before = now - self.settings.limits.talking - self.settings.limits.ringing;
+        let overlong = self.db.transaction(move |conn| calls::take_overlong(conn, before, now)).await?;
+        for event_key in &overlong {
+            let Some(session) = event_key.strip_prefix(EVENT_PREFIX) else { continue };
+            if let Err(error) = self.carrier.end_session(session).await {
+                tracing::warn!(%error, "a call that is too long was not ended");
+            }
+        }
+        Ok(overlong.len())
+    }
+
     fn routed(&self, decision: Decision, call: Option<CallId>) -> Routed {
         let ring_seconds = u32::try_from(self.settings.limits.ringing.num_seconds()).unwrap_or(25);
         match decision {
@@ -135,7 +153,7 @@ impl App {
             Decision::TurnAway(reason) => {
                 Routed { instruction: Instruction::Say(said(&texts::TurnedAway { reason })), call: None }
             }
-            Decision::Reject(_) => Routed { instruction: Instruction::Reject, call: None },
+            Decision::Reject => Routed { instruction: Instruction::Reject, call: None },
         }
     }
 }
@@ -176,5 +194,6 @@ fn again(facts: &CalledMask, caller: Option<PhoneNumber>, before: Decided) -> De
         (Decided::Connected, MaskState::Paused { .. }, _) => Decision::TurnAway(Reason::Paused),
         (Decided::Connected, _, _) => Decision::TurnAway(Reason::NotInService),
         (Decided::TurnedAway(reason), _, _) => Decision::TurnAway(reason),
+        (Decided::Rejected, _, _) => Decision::Reject,
     }
 }

@@ -54,6 +54,11 @@ impl App {
     async fn buy(&self, claimed: &Claimed) -> Result<(), DbError> {
         let id = claimed.mask;
         let mask = self.db.transaction(move |conn| masks::hold(conn, id)).await?;
+        if mask.as_ref().is_some_and(|mask| mask.number.is_none()) {
+            return self
+                .fail(claimed, "The number that it was to ring was removed.", "the number is gone")
+                .await;
+        }
         let Some(mask) = mask.filter(|mask| mask.state == MaskState::Requested) else {
             return self.settle(claimed, Next::Failed, Some("the mask is not wanted any more")).await;
         };
@@ -184,12 +189,18 @@ impl App {
 
     async fn bought(&self, claimed: &Claimed, number: PhoneNumber, elsewhere: bool) -> Result<(), DbError> {
         let (id, operation, now) = (claimed.mask, claimed.id, self.now());
+        let rest = self.settings.limits.rest;
         let work = move |conn: &mut _| {
             masks::hold(conn, id)?;
             masks::set_phone(conn, id, number, elsewhere)?;
             masks::set_state(conn, id, &MaskState::Active, now)?;
             operations::settle(conn, operation, &Next::Succeeded, None, now)?;
-            audit::write(conn, now, Actor::System, "mask rented", id.0, "")
+            audit::write(conn, now, Actor::System, "mask rented", id.0, "")?;
+            // The number that it was to hide was removed meanwhile: it rests at once.
+            if let Some(mask) = masks::hold(conn, id)?.filter(|mask| mask.number.is_none()) {
+                super::masks::revoke_held(conn, &mask, Actor::System, "its number was removed", now, rest)?;
+            }
+            Ok(())
         };
         self.db.transaction(work).await
     }

@@ -15,11 +15,13 @@ use crate::domain::ids::{CallId, MaskId};
 pub enum Decided {
     /// The real phone was to ring.
     Connected,
-    /// The call was turned away.
+    /// The caller heard why not.
     TurnedAway(Reason),
+    /// The caller, who had been told before, heard nothing.
+    Rejected,
 }
 
-const WORDS: [(Decided, &str); 9] = [
+const WORDS: [(Decided, &str); 10] = [
     (Decided::Connected, "connected"),
     (Decided::TurnedAway(Reason::Resting), "resting"),
     (Decided::TurnedAway(Reason::Paused), "paused"),
@@ -27,8 +29,9 @@ const WORDS: [(Decided, &str); 9] = [
     (Decided::TurnedAway(Reason::MaskToMask), "mask_to_mask"),
     (Decided::TurnedAway(Reason::Busy), "busy"),
     (Decided::TurnedAway(Reason::OverLimit), "over_limit"),
+    (Decided::TurnedAway(Reason::CallerOverLimit), "caller_over_limit"),
+    (Decided::Rejected, "rejected"),
     (Decided::TurnedAway(Reason::NotAllowed), "not_allowed"),
-    (Decided::TurnedAway(Reason::Unavailable), "unavailable"),
 ];
 
 fn word(decided: Decided) -> &'static str {
@@ -123,7 +126,7 @@ pub fn recent(
                 count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'connected') AS caller_day, \
                 count(*) FILTER (WHERE caller_lookup = $3 AND received_at > $2 - interval '10 seconds') \
                     AS caller_ten_seconds, \
-                count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'over_limit') AS caller_refused \
+                count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'caller_over_limit') AS caller_refused \
          FROM calls WHERE mask_id = $1 AND received_at > $2 - interval '24 hours'",
     )
     .bind::<diesel::sql_types::Uuid, _>(mask.0)
@@ -299,6 +302,19 @@ pub fn by_day(
     .bind::<Text, _>(zone)
     .load(conn)?;
     Ok(rows.into_iter().map(|row| (row.day, row.calls)).collect())
+}
+
+/// The carrier's names of calls that go on since before `before`; each is told once.
+pub fn take_overlong(
+    conn: &mut Connection,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, DbError> {
+    let overlong = calls::ended_at.is_null().and(calls::cut_at.is_null()).and(calls::received_at.lt(before));
+    Ok(diesel::update(calls::table.filter(overlong))
+        .set(calls::cut_at.eq(now))
+        .returning(calls::event_key)
+        .get_results(conn)?)
 }
 
 /// Forgets calls that came in before `before`.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Bytea, Timestamptz};
 
 use super::schema::rate_events as events;
 use super::{Connection, DbError, hold_lock};
@@ -60,11 +61,17 @@ pub fn take(
     Ok(Ok(()))
 }
 
-/// Takes back what was counted at `at`.
+/// Takes back one event of each rule's bucket that was counted at `at`.
 pub fn give_back(conn: &mut Connection, rules: &[Rule], at: DateTime<Utc>) -> Result<(), DbError> {
-    let buckets: Vec<Vec<u8>> = distinct(rules).iter().map(|bucket| bucket.to_vec()).collect();
-    diesel::delete(events::table.filter(events::bucket.eq_any(buckets).and(events::at.eq(at))))
+    for bucket in distinct(rules) {
+        diesel::sql_query(
+            "DELETE FROM rate_events WHERE ctid IN \
+             (SELECT ctid FROM rate_events WHERE bucket = $1 AND at = $2 LIMIT 1)",
+        )
+        .bind::<Bytea, _>(bucket.to_vec())
+        .bind::<Timestamptz, _>(at)
         .execute(conn)?;
+    }
     Ok(())
 }
 

@@ -131,6 +131,7 @@ diesel::table! {
         answered_after -> Nullable<Int4>,
         ending -> Nullable<Text>,
         talk_seconds -> Nullable<Int4>,
+        cut_at -> Nullable<Timestamptz>,
         ended_at -> Nullable<Timestamptz>,
     }
 }

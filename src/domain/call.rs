@@ -80,8 +80,10 @@ pub enum Reason {
     MaskToMask,
     /// As many calls at once as a mask may have.
     Busy,
-    /// Called too often.
+    /// The mask was called as often as it may be.
     OverLimit,
+    /// This caller called it as often as they may.
+    CallerOverLimit,
     /// The rules of the house do not let it lead there any more.
     NotAllowed,
     /// We cannot tell at the moment.
@@ -101,7 +103,7 @@ pub enum Decision {
     /// Say why not.
     TurnAway(Reason),
     /// Not even that: this caller has been told already.
-    Reject(Reason),
+    Reject,
 }
 
 /// Decides what becomes of a call to a mask.
@@ -133,10 +135,10 @@ fn over_limit(recent: RecentCalls, limits: &Limits) -> Option<Decision> {
         || recent.caller_day >= caller_day
         || recent.caller_ten_seconds >= limits.calls_in_a_loop;
     if recent.caller_refused > 0 {
-        return Some(Decision::Reject(Reason::OverLimit));
+        return Some(Decision::Reject);
     }
     if caller_too_often {
-        return Some(Decision::TurnAway(Reason::OverLimit));
+        return Some(Decision::TurnAway(Reason::CallerOverLimit));
     }
     let (hour, day, at_once) = limits.calls_per_mask;
     if recent.live >= at_once {
@@ -263,10 +265,10 @@ mod tests {
             (RecentCalls { hour: 30, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
             (RecentCalls { day: 100, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
             (RecentCalls { live: 2, ..quiet }, Decision::TurnAway(Reason::Busy)),
-            (RecentCalls { caller_ten_minutes: 5, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
-            (RecentCalls { caller_day: 15, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
-            (RecentCalls { caller_ten_seconds: 3, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
-            (RecentCalls { caller_refused: 1, ..quiet }, Decision::Reject(Reason::OverLimit)),
+            (RecentCalls { caller_ten_minutes: 5, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
+            (RecentCalls { caller_day: 15, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
+            (RecentCalls { caller_ten_seconds: 3, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
+            (RecentCalls { caller_refused: 1, ..quiet }, Decision::Reject),
         ] {
             assert_eq!(decided(&mask(), caller(), recent), decision, "{recent:?}");
         }

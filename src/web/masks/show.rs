@@ -181,6 +181,7 @@ fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
         (Decided::Connected, None) if call.answered_at.is_some() => ("going", "Talking"),
         (Decided::Connected, None) => ("going", "Handed over"),
         (Decided::TurnedAway(reason), _) => ("refused", turned_away(reason)),
+        (Decided::Rejected, _) => ("refused", "Called too often"),
     };
     let seconds = match call.ending {
         Some(Ending::Answered { seconds }) => seconds,
@@ -201,7 +202,8 @@ fn turned_away(reason: Reason) -> &'static str {
         Reason::OwnMask => "Your own call",
         Reason::MaskToMask => "From mask to mask",
         Reason::Busy => "Another call was on",
-        Reason::OverLimit => "Called too often",
+        Reason::OverLimit => "Too many calls",
+        Reason::CallerOverLimit => "Called too often",
         Reason::NotAllowed => "Not allowed there",
         Reason::Unavailable => "We were not available",
         Reason::Resting | Reason::NotInService => "Not in service",
