@@ -12,6 +12,7 @@ use super::script::Script;
 use super::session::{Beginning, Leg, LegState, Session, show};
 use crate::domain::phone::PhoneNumber;
 use crate::simulator::account::Application;
+use crate::simulator::stock::{self, Area};
 use crate::simulator::switchboard::{Switchboard, hex_id};
 use crate::simulator::trace::{Kind, Recorder, Step};
 
@@ -74,6 +75,10 @@ pub(super) async fn deliver(
     let Some((application, url)) = reached(board, record, &line, "messagingUrl") else {
         return nobody(board, record, &line);
     };
+    if !stock::area_of(&line).is_some_and(Area::texts) {
+        tell(board, record, Kind::Problem, format!("{} cannot take texts.", show(&line)));
+        return Ended { outcome: Outcome::Failed, elapsed: 0, connected: 0 };
+    }
     if let Party::Number(number) = &from {
         board.phone_text(&number.e164(), false, &line, text);
     }

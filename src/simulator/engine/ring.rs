@@ -99,7 +99,11 @@ impl Session {
     fn begin_ringing(&self, target: Target, shown: &str) -> Option<Ringing> {
         let Target::Phone(phone) = target else {
             self.record.change(|trace| trace.rang.push(target.address()));
-            self.tell(Kind::Ends, format!("{} is not in service (SIP 404).", show(&target.address())));
+            let why = match target {
+                Target::Rented(_) => "is rented, and rings only when it is dialled alone",
+                _ => "is not in service (SIP 404)",
+            };
+            self.tell(Kind::Ends, format!("{} {why}.", show(&target.address())));
             return None;
         };
         self.tell_rings(&phone, shown);

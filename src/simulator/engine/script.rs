@@ -37,11 +37,6 @@ impl Answer {
         Self::ALL.into_iter().find(|(_, known, _)| *known == name).map(|(answer, ..)| answer)
     }
 
-    /// What scripts call it.
-    pub(crate) fn name(self) -> &'static str {
-        Self::ALL.into_iter().find(|(answer, ..)| *answer == self).map_or("answered", |(_, name, _)| name)
-    }
-
     /// How long the phone rings before its owner does that; nothing where it would ring for ever.
     pub(crate) fn after_milliseconds(self) -> Option<u64> {
         match self {

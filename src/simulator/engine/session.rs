@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Outcome;
-use super::document::{Allowed, Document};
+use super::document::{Allowed, Document, Verb};
 use super::script::Script;
 use super::signals::{Interruption, Signals};
 use crate::domain::phone::PhoneNumber;
@@ -217,9 +217,11 @@ impl Session {
         let answer = self.post(&url, body).await?;
         let (document, value) =
             Document::read(&answer).map_err(|why| format!("gave an answer that {why}"))?;
-        let verbs: Vec<&str> = document.verbs.iter().map(super::document::Verb::name).collect();
-        let verbs = if verbs.is_empty() { "nothing to do".to_owned() } else { verbs.join(", ") };
-        self.tell_with(Kind::Answers, format!("The application answers: {verbs}."), Some(value));
+        self.tell_with(
+            Kind::Answers,
+            format!("The application answers: {}.", in_short(&document)),
+            Some(value),
+        );
         self.url = url;
         Ok(document)
     }
@@ -287,6 +289,14 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.board.close_session(&self.id);
     }
+}
+
+/// The verbs of a document, and what its handlers are for.
+fn in_short(document: &Document) -> String {
+    let verbs: Vec<&str> = document.verbs.iter().map(Verb::name).filter(|name| *name != "on").collect();
+    let events: Vec<&str> = document.handlers.iter().map(|handler| handler.event.as_str()).collect();
+    let verbs = if verbs.is_empty() { "nothing to do".to_owned() } else { verbs.join(", ") };
+    if events.is_empty() { verbs } else { format!("{verbs}; it wants to hear of {}", events.join(", ")) }
 }
 
 fn unreachable_because(error: &reqwest::Error) -> String {

@@ -576,6 +576,26 @@ async fn a_text_to_a_mask_reaches_the_application_and_is_answered() {
 }
 
 #[actix_web::test]
+async fn numbers_of_areas_without_texts_take_and_send_none() {
+    let message =
+        json!({"message": {"to": OWNER, "from": "+442079460150", "network": "SMS", "say": "Hello"}});
+    let webhook =
+        Webhook::answering(&[document(json!([message, {"on": {"event": "incomplete", "next": "/i"}}]))]);
+    let (bench, _) = stage(&webhook).await;
+    let application = bench.get("/v1/applications").await[0]["id"].as_str().unwrap().to_owned();
+    let london = bench.number(&application, "4420").await;
+    let wanted = json!({"from": CALLER, "to": london, "text": "Hello"});
+    let (_, trace) = bench.post("/simulator/texts", wanted).await;
+    assert_eq!((&trace["outcome"], webhook.posts().len()), (&json!("failed"), 0));
+    let token = bench.token(&application, "messaging").await;
+    bench.post("/1.0/sessions", json!({"token": token})).await;
+    bench.launched().await;
+    assert_eq!(webhook.results_to(), ["/i"]);
+    let phone = bench.get(&format!("/simulator/phones/{OWNER}")).await;
+    assert_eq!(phone["texts"], json!([]));
+}
+
+#[actix_web::test]
 async fn signals_interrupt_what_allows_them() {
     for (dial, expected) in [
         (json!({"to": OWNER, "choices": {"terminator": "*"}}), "/signalled"),
