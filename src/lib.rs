@@ -15,4 +15,11 @@ pub mod db;
 pub mod mail;
 
 pub mod app;
+pub mod simulator;
+pub mod web;
 pub mod worker;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod cli;
