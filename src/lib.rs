@@ -13,9 +13,14 @@ pub mod carrier;
 pub mod cluster;
 pub mod db;
 pub mod mail;
+pub mod telemetry;
 
 pub mod app;
 pub mod web;
 pub mod worker;
 
 pub mod simulator;
+
+pub mod config;
+
+pub mod cli;

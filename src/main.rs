@@ -1,3 +1,7 @@
-//! The command `maskline`.
+//! The program: everything it can do, `cli` knows.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    maskline::cli::run()
+}

@@ -1,0 +1,96 @@
+//! What ends a command, in words that say what to do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::carrier::CarrierError;
+use crate::cluster::ClusterError;
+use crate::config::Problems;
+use crate::config::environment::FileError;
+use crate::db::DbError;
+use crate::domain::user::EmailAddress;
+use crate::mail::MailError;
+use crate::simulator::StartError;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+    /// A file of settings.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The private database.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Somebody else's database.
+    #[error("the database that DATABASE_URL names cannot be used: {0}")]
+    Foreign(String),
+    /// Somebody else's database, which we do not change unasked.
+    #[error("the database that DATABASE_URL names lacks this version's tables: run `maskline migrate` first")]
+    Behind,
+    /// There is nothing here yet.
+    #[error(
+        "there is no database in {0}: run this in the folder where the server runs, or set MASKLINE_STATE or \
+         DATABASE_URL as it has them"
+    )]
+    NoDatabase(PathBuf),
+    /// The database, once it was there.
+    #[error("{}", one_line(.0))]
+    Database(#[from] DbError),
+    /// The server's address.
+    #[error("cannot listen on {address} ({}): set MASKLINE_LISTEN to another address or port", reason(.source))]
+    Listen {
+        /// Where we wanted to listen.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The simulator's address.
+    #[error("{} (the setting MASKLINE_SIMULATOR_LISTEN says where it listens)", one_line(.0))]
+    Simulator(#[from] StartError),
+    /// The mailer.
+    #[error("MASKLINE_MAIL or MASKLINE_MAIL_FROM: {0}")]
+    Mail(#[from] MailError),
+    /// Tropo.
+    #[error("Tropo at {url}: {} ({hint})", one_line(.source))]
+    Tropo {
+        /// Where.
+        url: String,
+        /// What it said.
+        source: CarrierError,
+        /// What to look at.
+        hint: &'static str,
+    },
+    /// The application that the settings name is not there.
+    #[error("Tropo has no application {0}: correct TROPO_MASKING_APP_ID, or remove it to have one made")]
+    NoApplication(String),
+    /// It cannot be told which application is ours.
+    #[error(
+        "Tropo has several applications named Maskline ({0}): set TROPO_MASKING_APP_ID to one of these ids"
+    )]
+    SeveralApplications(String),
+    /// Nobody has that address.
+    #[error("no account has the address {0}: `maskline user create {0} --admin` makes one")]
+    NoAccount(EmailAddress),
+    /// The system.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+    /// A part that should go on for ever.
+    #[error("the {0} ended by itself; its reason stands in the log")]
+    Ended(&'static str),
+}
+
+/// What others say may have several lines.
+pub(super) fn one_line(error: &impl ToString) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there".into(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,93 @@
+//! Runs the server and the worker until somebody wants them to stop, and stops them in order.
+//!
+//! The order: no new requests, those that go on are finished, so is the worker's step, then the connections to the
+//! database go, and the private database last. A second signal does not wait for requests.
+
+use std::net::TcpListener;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use url::Url;
+
+use super::compose;
+use super::database::Database;
+use super::error::CliError;
+use super::stop::Stop;
+use crate::app::App;
+use crate::config::{self, environment};
+use crate::telemetry;
+use crate::{web, worker};
+
+/// How long what still runs on a thread of its own may take at the end.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// `maskline serve`.
+pub(super) fn serve() -> Result<(), CliError> {
+    let config = config::Serve::read(&environment::read()?)?;
+    telemetry::start(&config.log);
+    let runtime = compose::runtime()?;
+    let mut stop = Stop::listen(&runtime)?;
+    let listener = compose::listen(config.site.listen)?;
+    let address = listener.local_addr()?;
+    let served = house(config, listener, &runtime, &mut stop, |public_url| {
+        tracing::info!(%address, %public_url, "ready");
+    });
+    runtime.shutdown_timeout(LAST_WORK);
+    served
+}
+
+/// Opens the database, runs the server over it, says when all is up, and closes the database.
+pub(super) fn house(
+    config: config::Serve,
+    listener: TcpListener,
+    runtime: &Runtime,
+    stop: &mut Stop,
+    up: impl FnOnce(&Url),
+) -> Result<(), CliError> {
+    let public_url = config.site.address(listener.local_addr()?);
+    let database = Database::open(&config.database)?;
+    database.prepare()?;
+    let app = compose::app(&config, &public_url, &database)?;
+    let _watch = database.watch();
+    let settings = compose::web(config, public_url.clone());
+    runtime.block_on(run(app, listener, settings, stop, || up(&public_url)))
+}
+
+async fn run(
+    app: Arc<App>,
+    listener: TcpListener,
+    settings: web::Settings,
+    stop: &mut Stop,
+    up: impl FnOnce(),
+) -> Result<(), CliError> {
+    let server = web::serve(listener, app.clone(), settings)?;
+    let (shutdown, watching) = watch::channel(false);
+    let mut worker = tokio::spawn(worker::run(app, watching));
+    let handle = server.handle();
+    let mut server = pin!(server);
+    up();
+    let ended = tokio::select! {
+        ended = &mut server => ended.map_err(CliError::from).and(Err(CliError::Ended("server"))),
+        _ = &mut worker => Err(CliError::Ended("worker")),
+        () = stop.wanted() => Ok(()),
+    };
+    if ended.is_err() {
+        handle.stop(false).await;
+        return ended;
+    }
+    tracing::info!("stopping");
+    shutdown.send_replace(true);
+    let in_order = async { tokio::join!(handle.stop(true), &mut server, &mut worker).1 };
+    let stopped = tokio::select! {
+        stopped = in_order => stopped,
+        () = stop.wanted() => {
+            handle.stop(false).await;
+            Ok(())
+        }
+    };
+    tracing::info!("stopped");
+    Ok(stopped?)
+}

@@ -1,0 +1,204 @@
+//! Settings: typed, read from a map of variables, every problem told at once.
+//!
+//! Each command has a struct here with what it needs, so that `migrate` does not ask for a carrier's password. The
+//! process environment and files are read by [`environment`] alone. Only `cli` imports this; everybody else gets
+//! plain values.
+
+mod development;
+mod env_file;
+pub mod environment;
+mod limits;
+mod names;
+mod reader;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use url::Url;
+
+pub use names::all as all_names;
+pub use reader::{Problems, Variables};
+pub use sections::{Account, Database, Mail, Provisioned, Rules, Site, Webhook};
+
+use crate::carrier::tropo::webhook::Network;
+use crate::seal::RootKeys;
+use crate::telemetry;
+use reader::Reader;
+
+/// What the server needs.
+#[derive(Debug)]
+pub struct Serve {
+    /// Where it listens and how it is reached.
+    pub site: Site,
+    /// Where rows are kept.
+    pub database: Database,
+    /// What numbers are sealed with.
+    pub secret_key: RootKeys,
+    /// How we sign in at the carrier.
+    pub account: Account,
+    /// What we have at the carrier; `application` is set.
+    pub provisioned: Provisioned,
+    /// How the carrier proves itself.
+    pub webhook: Webhook,
+    /// How letters leave.
+    pub mail: Mail,
+    /// Whose word on forwarded addresses counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Countries and limits.
+    pub rules: Rules,
+    /// Where the simulator's page is, for a link on ours.
+    pub simulator_url: Option<Url>,
+    /// What is logged.
+    pub log: telemetry::Settings,
+}
+
+impl Serve {
+    /// Reads what the server needs.
+    pub fn read(variables: &Variables) -> Result<Self, Problems> {
+        let mut reader = Reader::new(variables);
+        let site = Site::read(&mut reader);
+        let database = Database::read(&mut reader);
+        let secret_key = sections::secret_key(&mut reader);
+        let account = Account::read(&mut reader);
+        let provisioned = Provisioned::read(&mut reader);
+        let webhook = Webhook::read(&mut reader);
+        sections::require_setup(&mut reader);
+        let mail = Mail::read(&mut reader, site.as_ref().is_none_or(Site::is_loopback));
+        let trusted_proxies = sections::networks(&mut reader, "MASKLINE_TRUSTED_PROXIES");
+        let rules = Rules::read(&mut reader);
+        let simulator_url = sections::simulator_url(&mut reader);
+        let log = sections::log(&mut reader);
+        let read = || {
+            Some(Self {
+                site: site?,
+                database: database?,
+                secret_key: secret_key?,
+                account: account?,
+                provisioned,
+                webhook,
+                mail: mail?,
+                trusted_proxies,
+                rules: rules?,
+                simulator_url,
+                log: log?,
+            })
+        };
+        let read = read();
+        reader.finish(read)
+    }
+}
+
+/// What commands about users need.
+#[derive(Debug)]
+pub struct Users {
+    /// How the server is reached: links begin with it.
+    pub site: Site,
+    /// Where rows are kept.
+    pub database: Database,
+    /// What the deployment's keys come from.
+    pub secret_key: RootKeys,
+    /// Countries and limits.
+    pub rules: Rules,
+}
+
+impl Users {
+    /// Reads what commands about users need.
+    pub fn read(variables: &Variables) -> Result<Self, Problems> {
+        let mut reader = Reader::new(variables);
+        let site = Site::read(&mut reader);
+        let database = Database::read(&mut reader);
+        let secret_key = sections::secret_key(&mut reader);
+        let rules = Rules::read(&mut reader);
+        let read = || Some(Self { site: site?, database: database?, secret_key: secret_key?, rules: rules? });
+        let read = read();
+        reader.finish(read)
+    }
+}
+
+/// What `maskline migrate` needs.
+pub fn database(variables: &Variables) -> Result<Database, Problems> {
+    let mut reader = Reader::new(variables);
+    let database = Database::read(&mut reader);
+    reader.finish(database)
+}
+
+/// What `maskline tropo setup` needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// How we sign in at the carrier.
+    pub account: Account,
+    /// What we have there already.
+    pub provisioned: Provisioned,
+    /// The keys that the webhook takes; none yet, perhaps.
+    pub webhook: Webhook,
+    /// How the carrier reaches us.
+    pub public_url: Url,
+}
+
+impl Setup {
+    /// Reads what the setup needs; an address that was given with the command counts before the setting.
+    pub fn read(variables: &Variables, public_url: Option<&str>) -> Result<Self, Problems> {
+        let mut variables = variables.clone();
+        variables.extend(public_url.map(|url| ("MASKLINE_PUBLIC_URL".to_owned(), url.to_owned())));
+        let mut reader = Reader::new(&variables);
+        let account = Account::read(&mut reader);
+        let provisioned = Provisioned::read(&mut reader);
+        let webhook = Webhook::read(&mut reader);
+        let site = Site::read(&mut reader);
+        let read = || {
+            let public_url = site.map(|site| site.address(site.listen))?;
+            Some(Self { account: account?, provisioned, webhook, public_url })
+        };
+        let read = read();
+        reader.finish(read)
+    }
+}
+
+/// What the simulator needs.
+#[derive(Debug)]
+pub struct Simulate {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where its state is kept.
+    pub state: PathBuf,
+    /// Where our letters lie, if they are laid into a folder.
+    pub mail: Option<PathBuf>,
+    /// The account that it pretends to have; the address in it is the real Tropo's and means nothing here.
+    pub account: Account,
+    /// The id of that account.
+    pub account_id: String,
+    /// Where Maskline is.
+    pub site: Site,
+    /// What is logged.
+    pub log: telemetry::Settings,
+}
+
+impl Simulate {
+    /// Reads what the simulator needs.
+    pub fn read(variables: &Variables) -> Result<Self, Problems> {
+        let mut reader = Reader::new(variables);
+        let listen = sections::listen(&mut reader, "MASKLINE_SIMULATOR_LISTEN");
+        let account = Account::read(&mut reader);
+        let account_id = sections::account_id(&mut reader);
+        let site = Site::read(&mut reader);
+        let mail = Mail::read(&mut reader, site.as_ref().is_none_or(Site::is_loopback));
+        let state = sections::state(&mut reader).map(|state| state.join("simulator"));
+        let log = sections::log(&mut reader);
+        let read = || {
+            Some(Self {
+                listen: listen?,
+                state: state?,
+                mail: mail?.folder().map(PathBuf::from),
+                account: account?,
+                account_id: account_id?,
+                site: site?,
+                log: log?,
+            })
+        };
+        let read = read();
+        reader.finish(read)
+    }
+}

@@ -1,0 +1,346 @@
+//! The settings in groups, each with what is expected of it.
+//!
+//! Parses and checks; opens and connects nothing, but for the file that holds the secret key.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use url::{Host, Url};
+
+use super::limits;
+use super::reader::Reader;
+use crate::carrier::tropo::webhook::Network;
+use crate::domain::limits::Limits;
+use crate::domain::phone::{Country, PhoneNumber};
+use crate::mail::{MailError, Mailer};
+use crate::seal::RootKeys;
+use crate::secrets::Secret;
+use crate::telemetry;
+
+/// 22 characters of base64 hold 128 bits.
+const SHORTEST_KEY: usize = 22;
+/// Who letters come from where nobody but ourselves reads them.
+const LOCAL_SENDER: &str = "Maskline <maskline@localhost>";
+
+/// Where we listen, and how others reach us.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Where we listen.
+    pub listen: SocketAddr,
+    public_url: Option<Url>,
+}
+
+impl Site {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let listen = listen(reader, "MASKLINE_LISTEN");
+        let expected = "an address such as https://masks.example.com, without a path; http only on loopback";
+        let public_url = reader.optional("MASKLINE_PUBLIC_URL", expected, public_url);
+        let listen = listen?;
+        if reader.written("MASKLINE_PUBLIC_URL").is_none() && !listen.ip().is_loopback() {
+            let expected = "to be set where MASKLINE_LISTEN is not on loopback, to https://…";
+            reader.complain("MASKLINE_PUBLIC_URL", expected);
+        }
+        Some(Self { listen, public_url })
+    }
+
+    /// How people and the carrier reach us, given where we really listen (port 0 takes any).
+    pub fn address(&self, bound: SocketAddr) -> Url {
+        self.public_url.clone().unwrap_or_else(|| {
+            // An address and a port always make a URL.
+            Url::parse(&format!("http://{bound}")).unwrap_or_else(|_| unreachable!("{bound} is an address"))
+        })
+    }
+
+    /// Whether only this machine reaches us.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.address(self.listen))
+    }
+}
+
+/// Where rows are kept.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// A database that somebody else runs.
+    pub url: Option<Secret>,
+    /// Where our own lies, if nobody else runs one.
+    pub private: PathBuf,
+}
+
+impl Database {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let url = reader.optional("DATABASE_URL", "postgres://USER:PASSWORD@HOST/DATABASE", |text| {
+            let schemes = ["postgres://", "postgresql://"];
+            schemes.iter().any(|scheme| text.starts_with(scheme)).then(|| Secret::new(text))
+        });
+        Some(Self { url, private: state(reader)?.join("postgres") })
+    }
+}
+
+/// How we sign in at Tropo.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its REST API.
+    pub url: Url,
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Account {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let expected = "an address such as https://api.tropo.com/v1/; http only on loopback";
+        let url = reader.required("TROPO_URL", expected, |text| Url::parse(text).ok().filter(is_safe));
+        let username = reader.required("TROPO_USERNAME", "the user name of the Tropo account", owned);
+        let password = reader.required("TROPO_PASSWORD", "the password of the Tropo account", secret);
+        Some(Self { url: url?, username: username?, password: password? })
+    }
+}
+
+/// What `maskline tropo setup` has made at Tropo.
+#[derive(Debug, Clone)]
+pub struct Provisioned {
+    /// The id of our application.
+    pub application: Option<String>,
+    /// Starts calls; without it, codes are not spoken.
+    pub voice_token: Option<Secret>,
+    /// Starts texts; without it, codes are not texted.
+    pub messaging_token: Option<Secret>,
+}
+
+impl Provisioned {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let expected = "what `maskline tropo setup` prints";
+        Self {
+            application: reader.optional("TROPO_MASKING_APP_ID", expected, owned),
+            voice_token: reader.optional("TROPO_VOICE_TOKEN", expected, secret),
+            messaging_token: reader.optional("TROPO_MESSAGING_TOKEN", expected, secret),
+        }
+    }
+}
+
+/// How Tropo proves itself to us.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The keys that the webhook's address may hold; the first is the newest.
+    pub keys: Vec<Secret>,
+    /// The account that sessions must name.
+    pub account_id: Option<String>,
+    /// Where requests must come from.
+    pub networks: Vec<Network>,
+}
+
+impl Webhook {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self {
+            keys: reader.list("TROPO_WEBHOOK_KEY", KEYS, webhook_key),
+            account_id: reader.optional("TROPO_ACCOUNT_ID", "the id of the Tropo account", owned),
+            networks: networks(reader, "TROPO_WEBHOOK_NETWORKS"),
+        }
+    }
+}
+
+const KEYS: &str = "a random key of at least 22 letters, digits, - or _ (`maskline tropo setup` makes one), or \
+                    several with commas";
+
+/// A server without an application has no masks, and one without a key would believe nobody.
+pub(super) fn require_setup(reader: &mut Reader) {
+    reader.require("TROPO_MASKING_APP_ID", "what `maskline tropo setup` prints");
+    reader.require("TROPO_WEBHOOK_KEY", KEYS);
+}
+
+fn webhook_key(text: &str) -> Option<Secret> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    (plain && text.len() >= SHORTEST_KEY).then(|| Secret::new(text))
+}
+
+/// How letters leave.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    transport: Transport,
+    from: String,
+}
+
+#[derive(Debug, Clone)]
+enum Transport {
+    Smtp(Secret),
+    Folder(PathBuf),
+}
+
+impl Mail {
+    pub(super) fn read(reader: &mut Reader, local: bool) -> Option<Self> {
+        let expected =
+            "smtps://USER:PASSWORD@HOST, smtp://USER:PASSWORD@HOST:587?tls=required, or folder:PATH";
+        let from = match reader.written("MASKLINE_MAIL_FROM") {
+            None if local => Some(LOCAL_SENDER.to_owned()),
+            _ => reader.required(
+                "MASKLINE_MAIL_FROM",
+                "a mailbox such as Maskline <masks@example.com>",
+                sender,
+            ),
+        };
+        let transport = match reader.written("MASKLINE_MAIL") {
+            None if local => Some(Transport::Folder(state(reader)?.join("mail"))),
+            _ => reader.required("MASKLINE_MAIL", expected, transport),
+        };
+        Some(Self { transport: transport?, from: from? })
+    }
+
+    /// The folder that letters are laid into, if they do not leave at all.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.transport {
+            Transport::Smtp(_) => None,
+            Transport::Folder(folder) => Some(folder),
+        }
+    }
+
+    /// Who sends them.
+    pub fn mailer(&self) -> Result<Mailer, MailError> {
+        match &self.transport {
+            Transport::Smtp(url) => Mailer::smtp(url.expose(), &self.from),
+            Transport::Folder(folder) => Mailer::folder(folder.clone(), &self.from),
+        }
+    }
+}
+
+fn transport(text: &str) -> Option<Transport> {
+    match text.strip_prefix("folder:") {
+        Some(folder) => (!folder.is_empty()).then(|| Transport::Folder(folder.into())),
+        None => Mailer::smtp(text, LOCAL_SENDER).is_ok().then(|| Transport::Smtp(Secret::new(text))),
+    }
+}
+
+fn sender(text: &str) -> Option<String> {
+    Mailer::folder(PathBuf::new(), text).is_ok().then(|| text.to_owned())
+}
+
+/// Countries, kinds of numbers, limits.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How a number without a country code is read.
+    pub country: Country,
+    /// Where real numbers may be.
+    pub number_countries: Vec<Country>,
+    /// Where masks may be.
+    pub mask_countries: Vec<Country>,
+    /// Whether internet phone numbers may be real numbers.
+    pub voip: bool,
+    /// The number that codes are sent from.
+    pub caller_id: Option<PhoneNumber>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+impl Rules {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let expected = "two-letter country codes such as US, with commas between them";
+        let country = |text: &str| text.parse::<Country>().ok();
+        let own = reader.required("MASKLINE_COUNTRY", "a two-letter country code such as US", country);
+        let mut countries = |name| {
+            let listed = reader.list(name, expected, country);
+            if listed.is_empty() { own.into_iter().collect() } else { listed }
+        };
+        let number_countries = countries("MASKLINE_NUMBER_COUNTRIES");
+        let mask_countries = countries("MASKLINE_MASK_COUNTRIES");
+        let voip = reader.required("MASKLINE_VOIP", "yes or no", yes_or_no);
+        let expected = "a number of the Tropo account with plus and country code, such as +14075550100";
+        let caller_id = reader.optional("TROPO_CALLER_ID", expected, PhoneNumber::from_e164);
+        let limits = limits::read(reader);
+        Some(Self { country: own?, number_countries, mask_countries, voip: voip?, caller_id, limits })
+    }
+}
+
+/// What numbers are sealed with, from the setting or from the file that it names.
+pub(super) fn secret_key(reader: &mut Reader) -> Option<RootKeys> {
+    let expected =
+        "32 random bytes in base64 (`openssl rand -base64 32`), or 2:BASE64,1:BASE64 to replace a key";
+    let parse = |text: &str| RootKeys::parse(text.trim()).ok();
+    let both = reader.written("MASKLINE_SECRET_KEY").and(reader.written("MASKLINE_SECRET_KEY_FILE"));
+    if both.is_some() {
+        reader.complain("MASKLINE_SECRET_KEY_FILE", "to be absent where MASKLINE_SECRET_KEY is set");
+    }
+    if reader.written("MASKLINE_SECRET_KEY_FILE").is_none() {
+        return reader.required("MASKLINE_SECRET_KEY", expected, parse);
+    }
+    let expected = format!("a file that we can read, with {expected}");
+    reader.optional("MASKLINE_SECRET_KEY_FILE", &expected, |path| parse(&fs::read_to_string(path).ok()?))
+}
+
+/// A list of networks.
+pub(super) fn networks(reader: &mut Reader, name: &str) -> Vec<Network> {
+    let expected = "addresses or networks such as 192.0.2.0/24, with commas between them";
+    reader.list(name, expected, |text| text.parse().ok())
+}
+
+/// An address to listen on.
+pub(super) fn listen(reader: &mut Reader, name: &str) -> Option<SocketAddr> {
+    reader.required(name, "an address and a port such as 127.0.0.1:8080", |text| text.parse().ok())
+}
+
+/// Where what is not in a foreign database is kept.
+pub(super) fn state(reader: &mut Reader) -> Option<PathBuf> {
+    reader.required("MASKLINE_STATE", "a folder", |text| Some(text.into()))
+}
+
+/// The account id that the simulator puts into its sessions.
+pub(super) fn account_id(reader: &mut Reader) -> Option<String> {
+    reader.required("TROPO_ACCOUNT_ID", "the id of the Tropo account", owned)
+}
+
+/// Where the simulator's page is.
+pub(super) fn simulator_url(reader: &mut Reader) -> Option<Url> {
+    reader.optional("MASKLINE_SIMULATOR_URL", "an address such as http://127.0.0.1:8081/", |text| {
+        Url::parse(text).ok().filter(Url::has_host)
+    })
+}
+
+/// What is logged, and how.
+pub(super) fn log(reader: &mut Reader) -> Option<telemetry::Settings> {
+    let expected = "a level such as info, or a filter such as warn,maskline=debug";
+    let filter =
+        reader.required("MASKLINE_LOG", expected, |text| telemetry::is_filter(text).then(|| text.to_owned()));
+    let format = reader.required("MASKLINE_LOG_FORMAT", "text or json", |text| match text {
+        "text" => Some(telemetry::Format::Text),
+        "json" => Some(telemetry::Format::Json),
+        _ => None,
+    });
+    Some(telemetry::Settings { filter: filter?, format: format? })
+}
+
+fn public_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let nobody = url.username().is_empty() && url.password().is_none();
+    (bare && nobody && is_safe(&url)).then_some(url)
+}
+
+/// Nobody on the way can read along.
+fn is_safe(url: &Url) -> bool {
+    url.has_host() && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+fn yes_or_no(text: &str) -> Option<bool> {
+    match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
+fn owned(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn secret(text: &str) -> Option<Secret> {
+    Some(Secret::new(text))
+}

@@ -1,0 +1,267 @@
+//! What an operator meets: defaults, every mistake at once, no secret in a message, an example that is complete.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+
+use super::limits::LIMITS;
+use super::names::SETTINGS;
+use super::*;
+use crate::config::development::{self, RELAXED};
+use crate::domain::limits::Limits;
+use crate::seal::RootKeys;
+
+const EXAMPLE: &str = include_str!("../../.env.example");
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What must be set where only this machine reaches us.
+fn least() -> Variables {
+    let key = RootKeys::generate();
+    variables(&[
+        ("MASKLINE_SECRET_KEY", &key),
+        ("TROPO_USERNAME", "ada"),
+        ("TROPO_PASSWORD", "a-password"),
+        ("TROPO_MASKING_APP_ID", "123456"),
+        ("TROPO_WEBHOOK_KEY", "abcdefghijklmnopqrstuv"),
+    ])
+}
+
+fn with(pairs: &[(&str, &str)]) -> Variables {
+    let mut all = least();
+    all.extend(variables(pairs));
+    all
+}
+
+/// The names of the settings that a start complains about.
+fn complaints(variables: &Variables) -> Vec<String> {
+    let problems = Serve::read(variables).unwrap_err();
+    let name = |problem: &String| problem.split([' ', ':']).next().unwrap().to_owned();
+    problems.sentences().iter().map(name).collect()
+}
+
+#[test]
+fn little_has_to_be_set_on_loopback() {
+    let serve = Serve::read(&least()).unwrap();
+    let listen = "127.0.0.1:8080".parse().unwrap();
+    assert_eq!(serve.site.listen, listen);
+    assert_eq!(serve.site.address(listen).as_str(), "http://127.0.0.1:8080/");
+    assert!(serve.database.url.is_none());
+    assert_eq!(serve.database.private.to_str(), Some("var/postgres"));
+    assert_eq!(serve.account.url.as_str(), "https://api.tropo.com/v1/");
+    assert!(serve.provisioned.voice_token.is_none());
+    assert_eq!(serve.mail.folder().unwrap().to_str(), Some("var/mail"));
+    assert!(serve.mail.mailer().is_ok());
+    assert_eq!(serve.rules.number_countries, ["US".parse().unwrap()]);
+    assert_eq!(serve.rules.limits, Limits::default());
+    assert_eq!(serve.log.format, telemetry::Format::Json);
+}
+
+#[test]
+fn a_free_port_is_in_the_address_and_a_public_url_stays_what_it_is() {
+    let bound = "127.0.0.1:4711".parse().unwrap();
+    let serve = Serve::read(&with(&[("MASKLINE_LISTEN", "127.0.0.1:0")])).unwrap();
+    assert_eq!(serve.site.address(bound).as_str(), "http://127.0.0.1:4711/");
+    let serve = Serve::read(&with(&[("MASKLINE_PUBLIC_URL", "http://localhost:9000")])).unwrap();
+    assert_eq!(serve.site.address(bound).as_str(), "http://localhost:9000/");
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    let missing = complaints(&Variables::new());
+    let expected = [
+        "MASKLINE_SECRET_KEY",
+        "TROPO_USERNAME",
+        "TROPO_PASSWORD",
+        "TROPO_MASKING_APP_ID",
+        "TROPO_WEBHOOK_KEY",
+    ];
+    assert_eq!(BTreeSet::from_iter(missing), BTreeSet::from(expected.map(str::to_owned)));
+}
+
+#[test]
+fn every_value_that_is_wrong_is_told_at_once_and_none_is_shown() {
+    let wrong = "hunter2 is wrong";
+    let free_text = [
+        "MASKLINE_STATE",
+        "TROPO_USERNAME",
+        "TROPO_PASSWORD",
+        "TROPO_MASKING_APP_ID",
+        "TROPO_ACCOUNT_ID",
+        "TROPO_VOICE_TOKEN",
+        "TROPO_MESSAGING_TOKEN",
+    ];
+    // The key is complained about by the name of the setting that is not expected beside it, and where the simulator
+    // listens is no matter of the server.
+    let elsewhere = ["MASKLINE_SECRET_KEY", "MASKLINE_SIMULATOR_LISTEN"];
+    let checked: BTreeSet<&str> =
+        all_names().filter(|name| !free_text.contains(name) && !elsewhere.contains(name)).collect();
+    let all: Variables = all_names().map(|name| (name.to_owned(), wrong.to_owned())).collect();
+    let told: BTreeSet<String> = complaints(&all).into_iter().collect();
+    assert_eq!(told.iter().map(String::as_str).collect::<BTreeSet<_>>(), checked);
+    assert!(!Serve::read(&all).unwrap_err().to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_misspelt_name_is_a_mistake() {
+    let problems =
+        Serve::read(&with(&[("MASKLINE_LISTN", "x"), ("TROPO_QUITE_ELSE", "y"), ("PATH", "/bin")]));
+    assert_eq!(
+        problems.unwrap_err().sentences(),
+        [
+            "MASKLINE_LISTN is not a setting: did you mean MASKLINE_LISTEN?",
+            "TROPO_QUITE_ELSE is not a setting"
+        ]
+    );
+}
+
+#[test]
+fn what_others_could_read_along_is_refused() {
+    for url in ["http://masks.example.com", "ftp://localhost", "http://10.0.0.1:8080", "masks.example.com"] {
+        assert!(complaints(&with(&[("MASKLINE_PUBLIC_URL", url)])).contains(&"MASKLINE_PUBLIC_URL".into()));
+        assert_eq!(complaints(&with(&[("TROPO_URL", url)])), ["TROPO_URL"], "{url}");
+    }
+    for url in
+        ["https://masks.example.com/path", "https://a:b@masks.example.com", "https://m.example.com/?a=b"]
+    {
+        assert!(complaints(&with(&[("MASKLINE_PUBLIC_URL", url)])).contains(&"MASKLINE_PUBLIC_URL".into()));
+    }
+    for url in ["http://localhost:8081/v1/", "http://127.1.2.3", "http://[::1]:8081/"] {
+        assert!(Serve::read(&with(&[("TROPO_URL", url)])).is_ok(), "{url}");
+    }
+    assert_eq!(
+        complaints(&with(&[("TROPO_WEBHOOK_KEY", "abcdefghijklmnopqrstuv,short")])),
+        ["TROPO_WEBHOOK_KEY"]
+    );
+}
+
+#[test]
+fn a_server_that_others_reach_needs_an_address_and_mail() {
+    let open = with(&[("MASKLINE_LISTEN", "0.0.0.0:8080")]);
+    assert!(complaints(&open).contains(&"MASKLINE_PUBLIC_URL".into()));
+    let public = [("MASKLINE_PUBLIC_URL", "https://masks.example.com")];
+    assert_eq!(complaints(&with(&public)), ["MASKLINE_MAIL_FROM", "MASKLINE_MAIL"]);
+    let mail = [
+        public[0],
+        ("MASKLINE_MAIL", "smtp://ada:secret@mail.example.com:587?tls=required"),
+        ("MASKLINE_MAIL_FROM", "Maskline <masks@example.com>"),
+    ];
+    let serve = Serve::read(&with(&mail)).unwrap();
+    assert!(serve.mail.folder().is_none() && serve.mail.mailer().is_ok());
+    assert!(!format!("{serve:?}").contains("secret@"));
+}
+
+#[test]
+fn secrets_hide_themselves() {
+    let serve = Serve::read(&with(&[
+        ("TROPO_VOICE_TOKEN", "voice-token"),
+        ("DATABASE_URL", "postgres://ada:db-password@db.example.com/maskline"),
+    ]));
+    let shown = format!("{:?}", serve.unwrap());
+    for secret in ["a-password", "voice-token", "db-password", "abcdefghijklmnopqrstuv"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn the_secret_key_may_lie_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let mut all = with(&[("MASKLINE_SECRET_KEY_FILE", path.to_str().unwrap())]);
+    assert!(complaints(&all).contains(&"MASKLINE_SECRET_KEY_FILE".into()));
+    let key = all.remove("MASKLINE_SECRET_KEY").unwrap();
+    assert_eq!(complaints(&all), ["MASKLINE_SECRET_KEY_FILE"]);
+    std::fs::write(&path, key.clone() + "\n").unwrap();
+    let serve = Serve::read(&all).unwrap();
+    assert_eq!(serve.secret_key.derive("x"), RootKeys::parse(&key).unwrap().derive("x"));
+}
+
+#[test]
+fn limits_are_set_each_by_its_own_name() {
+    for limit in LIMITS {
+        let changed = Serve::read(&with(&[(limit.name, "7")])).unwrap().rules.limits;
+        assert_ne!(changed, Limits::default(), "{}", limit.name);
+        for (other, value) in [("0", limit.name.ends_with("WAIT_MINUTES")), ("-1", false), ("x", false)] {
+            assert_eq!(Serve::read(&with(&[(limit.name, other)])).is_ok(), value, "{}={other}", limit.name);
+        }
+    }
+    let waits = Serve::read(&with(&[("MASKLINE_LIMIT_CODE_WAIT_MINUTES", "0, 3")])).unwrap();
+    assert_eq!(waits.rules.limits.code_waits, [TimeDelta::zero(), TimeDelta::minutes(3)]);
+    let ringing = Serve::read(&with(&[("MASKLINE_LIMIT_RINGING_SECONDS", "30")])).unwrap();
+    assert_eq!(ringing.rules.limits.ringing, TimeDelta::seconds(30));
+}
+
+/// The example as somebody has it who takes every `#` before a setting away.
+fn example() -> Variables {
+    assert!(
+        EXAMPLE.lines().all(|line| line.is_empty() || line.starts_with('#')),
+        "the example sets something"
+    );
+    let is_setting = |line: &&str| line.starts_with(char::is_uppercase);
+    let settings = EXAMPLE.lines().filter_map(|line| line.strip_prefix('#')).filter(is_setting);
+    env_file::parse(&settings.map(|line| format!("{line}\n")).collect::<String>()).unwrap()
+}
+
+#[test]
+fn the_example_lists_every_setting_with_its_default() {
+    let example = example();
+    let names: BTreeSet<&str> = example.keys().map(String::as_str).collect();
+    assert_eq!(names, all_names().collect());
+    for (name, default) in SETTINGS {
+        assert!(default.is_none_or(|default| example[*name] == default), "{name}");
+    }
+    let mut limits = example.clone();
+    limits.retain(|name, _| name.starts_with("MASKLINE_LIMIT_"));
+    limits.extend(least());
+    assert_eq!(Serve::read(&limits).unwrap().rules.limits, Limits::default());
+}
+
+#[test]
+fn the_example_is_right() {
+    let mut example = example();
+    example.remove("MASKLINE_SECRET_KEY_FILE");
+    let serve = Serve::read(&example).unwrap();
+    assert!(serve.mail.mailer().is_ok());
+    assert_eq!(serve.webhook.networks.len(), 1);
+}
+
+#[test]
+fn a_development_start_lacks_only_what_the_simulator_tells() {
+    let mut made = env_file::parse(&development::text()).unwrap();
+    assert_eq!(complaints(&made), ["TROPO_MASKING_APP_ID"]);
+    made.insert("TROPO_MASKING_APP_ID".into(), "1".into());
+    let limits = Serve::read(&made).unwrap().rules.limits;
+    assert_eq!(limits.numbers_per_user, 20);
+    assert!(RELAXED.iter().all(|(name, _)| LIMITS.iter().any(|limit| limit.name == *name)));
+    assert!(Simulate::read(&made).is_ok());
+    let again = env_file::parse(&development::text()).unwrap();
+    for secret in ["MASKLINE_SECRET_KEY", "TROPO_PASSWORD", "TROPO_WEBHOOK_KEY"] {
+        assert_ne!(made[secret], again[secret], "{secret}");
+    }
+}
+
+#[test]
+fn a_development_start_makes_its_settings_once_and_hides_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("var");
+    development::begin(&state).unwrap();
+    let path = development::path(&state);
+    let first = std::fs::read_to_string(&path).unwrap();
+    development::begin(&state).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn commands_ask_only_for_what_they_need() {
+    assert!(database(&Variables::new()).is_ok());
+    let key = least().remove("MASKLINE_SECRET_KEY").unwrap();
+    assert!(Users::read(&variables(&[("MASKLINE_SECRET_KEY", &key)])).is_ok());
+    let account = variables(&[("TROPO_USERNAME", "ada"), ("TROPO_PASSWORD", "x")]);
+    let setup = Setup::read(&account, Some("https://tunnel.example.com")).unwrap();
+    assert_eq!(setup.public_url.as_str(), "https://tunnel.example.com/");
+    assert!(Setup::read(&account, Some("http://tunnel.example.com")).is_err());
+}
