@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("web", &["domain", "secrets", "app", "carrier", "db"]),
     ("worker", &["app"]),
     ("simulator", &["domain", "clock", "secrets"]),
-    ("config", &["domain", "secrets", "seal", "carrier"]),
+    ("config", &["domain", "secrets", "seal", "carrier", "mail", "telemetry"]),
     (
         "cli",
         &[
