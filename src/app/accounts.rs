@@ -238,11 +238,11 @@ impl App {
             return Err(PasswordError::WrongCurrent);
         }
         let (id, account) = (user.id, rules[0].bucket);
-        let hash = self.new_hash(new, &user.email).await;
+        // Whoever knows the password does not guess, even where the new one is refused.
+        self.db.transaction(move |conn| rates::clear(conn, account)).await?;
+        let hash = self.new_hash(new, &user.email).await?;
         self.db
             .transaction(move |conn| {
-                rates::clear(conn, account)?;
-                let hash = hash?;
                 users::set_password(conn, id, &hash)?;
                 sessions::end_others(conn, id, Some(session))?;
                 audit::write(conn, now, Actor::User(id), "password changed", id.0, "")?;

@@ -10,6 +10,9 @@ pub const SHORTEST_PASSWORD: u32 = 15;
 /// The longest password, in characters; a bound on the work of hashing it.
 pub const LONGEST_PASSWORD: usize = 256;
 
+/// How many letters and digits of a password must be more than the owner's address and this site's name.
+const OWN_LETTERS: usize = 6;
+
 /// An e-mail address in lower case, at most 254 characters, fit to be written to.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
@@ -124,6 +127,9 @@ impl Password {
         }
         let mut context = vec!["maskline", "mask", "masks", "tropo", "phone", "number", email.as_str()];
         context.extend(email.as_str().split(['@', '.', '-', '_', '+']));
+        if own_letters(&password.0, &context) < OWN_LETTERS {
+            return Err(WeakPassword::EasyToGuess);
+        }
         match zxcvbn::zxcvbn(&password.0, &context).score() {
             zxcvbn::Score::Three | zxcvbn::Score::Four => Ok(password),
             _ => Err(WeakPassword::EasyToGuess),
@@ -134,6 +140,14 @@ impl Password {
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
+}
+
+/// How many letters and digits are left of a password without the words that anybody would try for its owner.
+fn own_letters(password: &str, words: &[&str]) -> usize {
+    let mut words: Vec<&str> = words.iter().copied().filter(|word| word.len() > 2).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let rest = words.iter().fold(password.to_lowercase(), |rest, word| rest.replace(word, " "));
+    rest.chars().filter(|character| character.is_alphanumeric()).count()
 }
 
 impl fmt::Debug for Password {
@@ -181,6 +195,7 @@ mod tests {
             "123456789012345",
             "aaaaaaaaaaaaaaaaaaaa",
             "ada.lovelace@example.com",
+            "AdaLovelace-Ada-Lovelace-1815",
             "masklinemaskline",
             "qwertyuiopasdfgh",
         ] {

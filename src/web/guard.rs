@@ -6,6 +6,7 @@ use std::pin::Pin;
 use actix_session::{Session, SessionExt as _};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::Method;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::middleware::Next;
@@ -248,11 +249,12 @@ fn with_error_page(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody>
     };
     let request = answer.request().clone();
     let cookies: Vec<_> = answer.response().cookies().map(actix_web::cookie::Cookie::into_owned).collect();
+    // Asking for the session borrows what belongs to the request, so it comes first.
+    let whose = session::read(&request.get_session()).map(|(user, _)| user);
     let page = {
         let extensions = request.extensions();
         let cookie = extensions.get::<FormCookie>().map_or("", |cookie| cookie.value.as_str());
         let user = extensions.get::<Looking>().and_then(|Looking(user)| user.clone());
-        let whose = session::read(&request.get_session()).map(|(user, _)| user);
         let app = request.app_data::<web::Data<App>>();
         Page {
             csrf: app.map_or_else(String::new, |app| forms::token(app, cookie, whose)),
@@ -276,12 +278,13 @@ pub(super) async fn without_database(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let reference = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
-    match next.call(request).await {
-        Ok(answer) => Ok(answer.map_into_boxed_body()),
-        Err(error) if error.as_error::<PageError>().is_some() => Err(error),
-        Err(error) => {
-            tracing::error!(request = reference, %error, "a session was not read or written");
-            Err(PageError::Unavailable.into())
-        }
-    }
+    let error = match next.call(request).await {
+        Ok(answer) => return Ok(answer.map_into_boxed_body()),
+        Err(error) => error,
+    };
+    let told = error.as_error::<PageError>().cloned().unwrap_or_else(|| {
+        tracing::error!(request = reference, %error, "a session was not read or written");
+        PageError::Unavailable
+    });
+    Err(InternalError::from_response(error, told.page(Page::bare(), reference)).into())
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
@@ -40,20 +41,31 @@ pub(super) async fn every_answer(
     let settings = request.app_data::<web::Data<Settings>>().cloned();
     let client = settings.as_ref().map(|settings| address::client(request.request(), settings));
     let method = request.method().clone();
-    let mut answer = next.call(request).await?;
     let https = settings.is_some_and(|settings| settings.is_https());
-    complete(answer.response_mut().headers_mut(), &id, https);
-    let route = answer.request().match_pattern().unwrap_or_else(|| "unknown".into());
+    let mut answered = next.call(request).await;
+    let (route, status) = match &mut answered {
+        Ok(answer) => {
+            complete(answer.response_mut().headers_mut(), &id, https);
+            (answer.request().match_pattern(), answer.status())
+        }
+        Err(error) => {
+            let mut answer = error.error_response();
+            complete(answer.headers_mut(), &id, https);
+            let status = answer.status();
+            answered = Err(InternalError::from_response(status, answer).into());
+            (None, status)
+        }
+    };
     tracing::info!(
         request = %id,
         %method,
-        %route,
-        status = answer.status().as_u16(),
+        route = route.as_deref().unwrap_or("unknown"),
+        status = status.as_u16(),
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         network = %client.map_or(String::new(), crate::app::network),
         "answered"
     );
-    Ok(answer)
+    answered
 }
 
 fn complete(headers: &mut HeaderMap, id: &str, https: bool) {

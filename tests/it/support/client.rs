@@ -30,6 +30,12 @@ impl Page {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
+    /// The cookies that came with it, whole.
+    pub(crate) fn cookies(&self) -> Vec<String> {
+        let all = self.headers.get_all("set-cookie").iter();
+        all.map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
+    }
+
     /// The text between the first `before` and the `after` that follows it.
     pub(crate) fn between(&self, before: &str, after: &str) -> &str {
         let from =
@@ -118,6 +124,30 @@ impl Client {
         let mut all = vec![("csrf", token.as_str())];
         all.extend_from_slice(fields);
         self.post(path, &all).await
+    }
+
+    /// Signs in by the form.
+    pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Page {
+        self.submit("/sign-in", "/sign-in", &[("email", email), ("password", password)]).await
+    }
+
+    /// Whether the pages of somebody signed in open.
+    pub(crate) async fn is_in(&mut self) -> bool {
+        let page = self.get("/account").await;
+        match page.status {
+            200 => true,
+            303 => {
+                assert_eq!(page.location(), "/sign-in");
+                false
+            }
+            status => panic!("{status}: {}", page.text),
+        }
+    }
+
+    /// Comes from another address, as a proxy tells it.
+    pub(crate) fn at(mut self, address: &str) -> Self {
+        self.extra.push(("x-forwarded-for", address.to_owned()));
+        self
     }
 
     /// Asks for a mask, as the page of a new mask does.

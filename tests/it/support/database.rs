@@ -64,6 +64,24 @@ impl Database {
         .unwrap()
     }
 
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> usize {
+        self.rows(&format!("SELECT * FROM {table}")).await.len()
+    }
+
+    /// Every row of every table as text, bytes in hexadecimal digits.
+    pub(crate) async fn dump(&self) -> String {
+        let tables =
+            self.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'").await;
+        let mut dump = String::new();
+        for table in tables {
+            for row in self.rows(&format!("SELECT * FROM {table}")).await {
+                dump.push_str(&format!("{table}: {row}\n"));
+            }
+        }
+        dump
+    }
+
     /// Runs a statement, whatever it answers.
     pub(crate) async fn execute(&self, statement: &str) {
         let (url, statement) = (self.url.clone(), statement.to_owned());

@@ -177,6 +177,19 @@ impl TestApp {
         self.invited("admin", Role::Admin).await
     }
 
+    /// The path of the link in a letter to an address, once there is one.
+    pub(crate) async fn mailed_link(&self, email: &str) -> String {
+        self.newer_link(email, &[]).await
+    }
+
+    /// The path of a mailed link that is none of the known ones.
+    pub(crate) async fn newer_link(&self, email: &str, known: &[&str]) -> String {
+        let is_new =
+            |letter: &str| letter.contains("/links/") && !known.iter().any(|link| letter.contains(link));
+        let letter = self.simulator.letter_that(email, is_new).await;
+        letter[letter.find("/links/").unwrap()..].split_whitespace().next().unwrap().to_owned()
+    }
+
     async fn invited(&self, name: &str, role: Role) -> Client {
         let email = format!("{name}@example.com").parse().unwrap();
         let link = self.app.invite(email, role).await.unwrap();
