@@ -248,11 +248,12 @@ fn with_error_page(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody>
     };
     let request = answer.request().clone();
     let cookies: Vec<_> = answer.response().cookies().map(actix_web::cookie::Cookie::into_owned).collect();
+    // Asking for the session borrows what belongs to the request, so it comes first.
+    let whose = session::read(&request.get_session()).map(|(user, _)| user);
     let page = {
         let extensions = request.extensions();
         let cookie = extensions.get::<FormCookie>().map_or("", |cookie| cookie.value.as_str());
         let user = extensions.get::<Looking>().and_then(|Looking(user)| user.clone());
-        let whose = session::read(&request.get_session()).map(|(user, _)| user);
         let app = request.app_data::<web::Data<App>>();
         Page {
             csrf: app.map_or_else(String::new, |app| forms::token(app, cookie, whose)),
