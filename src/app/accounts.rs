@@ -21,6 +21,13 @@ const LETTERS_PER_ADDRESS: u32 = 5;
 /// Once an account has seen too many wrong passwords, one try is let through in this time.
 const SLOW_SIGN_IN: TimeDelta = TimeDelta::minutes(1);
 
+/// The bucket of an account's wrong passwords.
+const FAILED_SIGN_IN: &str = "failed sign-in";
+/// Wrong passwords in a row after which the password alone does not do any more, except on a device that is known.
+const FAILURES_UNTIL_LINK: usize = 100;
+/// How long wrong passwords are counted.
+const COUNTED: TimeDelta = TimeDelta::days(2);
+
 /// What somebody wants a mailed link for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkWish {
@@ -82,6 +89,9 @@ pub enum SignInError {
     /// No such account, or another password: nobody learns which.
     #[error("no account has that address and password")]
     Wrong,
+    /// So many wrong ones that whoever signs in must read the account's mail as well.
+    #[error("a mailed link is needed")]
+    LinkNeeded,
     /// Too many wrong ones, for the account or from there.
     #[error("too many failed sign-ins")]
     TooMany {
@@ -170,8 +180,10 @@ impl App {
         let hash = self.new_hash(password, &link.email).await?;
         let (digest, now, id) =
             (secrets::digest(token.as_bytes()), self.now(), UserId(secrets::random_uuid()));
+        let failures = self.bucket(FAILED_SIGN_IN, link.email.as_str());
         let work = move |conn: &mut _| {
             let link = links::take(conn, digest, now)?.ok_or(PasswordError::LinkGone)?;
+            rates::clear(conn, failures)?;
             if let Some(known) = users::find_by_email(conn, &link.email)? {
                 return Ok((renew(conn, known, link.role, &hash, now)?, false));
             }
@@ -188,30 +200,48 @@ impl App {
         Ok((user, is_new))
     }
 
-    /// The user with that address and password. Takes as long for an unknown address as for a known one.
-    pub async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> Result<User, SignInError> {
+    /// The user with that address and password. Takes as long for an unknown address as for a known one. `device` is
+    /// what the browser was given when somebody signed in there before.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        address: IpAddr,
+        device: Option<&str>,
+    ) -> Result<User, SignInError> {
         let now = self.now();
         let email: Option<EmailAddress> = email.parse().ok();
-        let rules = self.sign_in_rules(email.as_ref().map_or("", |email| email.as_str()), Some(address));
-        let (taken, wanted) = (rules.clone(), email.clone());
+        let wanted = email.clone();
         let known = self.db.transaction(move |conn| {
-            if let Err(exceeded) = rates::take(conn, &taken, now)? {
-                return Err(SignInError::TooMany { until: exceeded.until });
-            }
-            Ok(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
+            Ok::<_, DbError>(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
         });
         let known = known.await?;
+        let on_device = known.as_ref().and_then(|user| self.known_device(user.id, device?));
+        let (guessed, from_there) = self.sign_in_rules(email.as_ref(), address, on_device);
+        let (bucket, is_stranger) = (guessed.bucket, on_device.is_none());
+        let rules = [guessed, from_there];
+        self.db
+            .transaction(move |conn| {
+                let (failures, _) = rates::count_since(conn, bucket, now - COUNTED)?;
+                if is_stranger && failures >= FAILURES_UNTIL_LINK {
+                    return Err(SignInError::LinkNeeded);
+                }
+                match rates::take(conn, &rules, now)? {
+                    Ok(()) => Ok(()),
+                    Err(exceeded) => Err(SignInError::TooMany { until: exceeded.until }),
+                }
+            })
+            .await?;
         let is_right =
             self.is_password(password, known.as_ref().map(|user| user.password_hash.clone())).await?;
         let Some(user) = known.filter(|_| is_right) else {
             tracing::info!(target: "maskline::sign_in", network = %network(address), "a sign-in failed");
             return Err(SignInError::Wrong);
         };
-        let account = rules[0].bucket;
         self.db
             .transaction(move |conn| {
                 rates::give_back(conn, &rules, now)?;
-                rates::clear(conn, account)
+                rates::clear(conn, bucket)
             })
             .await?;
         Ok(user)
@@ -226,10 +256,9 @@ impl App {
         new: &str,
     ) -> Result<(), PasswordError> {
         let now = self.now();
-        let rules = self.sign_in_rules(user.email.as_str(), None);
-        let taken = rules.clone();
+        let rule = self.guesses(FAILED_SIGN_IN, user.email.as_str());
         self.db
-            .transaction(move |conn| match rates::take(conn, &taken, now)? {
+            .transaction(move |conn| match rates::take(conn, &[rule], now)? {
                 Ok(()) => Ok(()),
                 Err(exceeded) => Err(PasswordError::TooMany { until: exceeded.until }),
             })
@@ -237,7 +266,7 @@ impl App {
         if !self.is_password(current, Some(user.password_hash.clone())).await? {
             return Err(PasswordError::WrongCurrent);
         }
-        let (id, account) = (user.id, rules[0].bucket);
+        let (id, account) = (user.id, rule.bucket);
         // Whoever knows the password does not guess, even where the new one is refused.
         self.db.transaction(move |conn| rates::clear(conn, account)).await?;
         let hash = self.new_hash(new, &user.email).await?;
@@ -310,19 +339,25 @@ impl App {
         .await
     }
 
-    /// The account's bucket comes first; where the sign-in comes from has its own.
-    fn sign_in_rules(&self, email: &str, address: Option<IpAddr>) -> Vec<Rule> {
-        let limits = &self.settings.limits;
-        let per_account = Rate::per_minutes(limits.failures_per_account, 15);
-        let mut rules = vec![Rule {
-            then_one_per: Some(SLOW_SIGN_IN),
-            ..self.rule("failed sign-in", email, per_account)
-        }];
-        if let Some(address) = address {
-            let rate = Rate::per_minutes(limits.failures_per_address, 10);
-            rules.push(self.rule("failed sign-in from", &network(address), rate));
-        }
-        rules
+    /// What a sign-in counts against: the account, or the device it is known on; and where it comes from.
+    fn sign_in_rules(
+        &self,
+        email: Option<&EmailAddress>,
+        address: IpAddr,
+        device: Option<&str>,
+    ) -> (Rule, Rule) {
+        let guessed = match device {
+            Some(device) => self.guesses("failed sign-in on", device),
+            None => self.guesses(FAILED_SIGN_IN, email.map_or("", EmailAddress::as_str)),
+        };
+        let rate = Rate::per_minutes(self.settings.limits.failures_per_address, 10);
+        (guessed, self.rule("failed sign-in from", &network(address), rate))
+    }
+
+    /// So many wrong passwords, then one a minute.
+    fn guesses(&self, what: &str, whose: &str) -> Rule {
+        let rate = Rate::per_minutes(self.settings.limits.failures_per_account, 15);
+        Rule { then_one_per: Some(SLOW_SIGN_IN), ..self.rule(what, whose, rate) }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod areas;
 pub mod calls;
 pub mod codes;
+pub mod devices;
 pub mod housekeeping;
 pub mod masks;
 pub mod numbers;
@@ -76,6 +77,7 @@ pub struct App {
     bucket_key: [u8; 32],
     form_key: [u8; 32],
     cookie_key: [u8; 32],
+    device_key: [u8; 32],
     hashing: Arc<Semaphore>,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
@@ -105,6 +107,7 @@ impl App {
             bucket_key: roots.derive("buckets of limits"),
             form_key: roots.derive("tokens of forms"),
             cookie_key: roots.derive("cookies of sessions"),
+            device_key: roots.derive("devices that signed in before"),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             wake: Notify::new(),
             areas: Mutex::new(None),

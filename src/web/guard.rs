@@ -5,6 +5,8 @@ use std::pin::Pin;
 
 use actix_session::{Session, SessionExt as _};
 use actix_web::body::{BoxBody, MessageBody};
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
@@ -22,9 +24,12 @@ use super::page::{Page, UserView};
 use super::{Settings, address, session};
 use crate::app::App;
 use crate::db::users::User;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::Role;
 use crate::secrets;
+
+/// How long a browser is known in which somebody signed in.
+const DEVICE_DAYS: i64 = 365;
 
 /// Anybody, signed in or not.
 #[derive(Clone)]
@@ -63,6 +68,10 @@ impl FromRequest for Visitor {
             Ok(visitor)
         })
     }
+}
+
+fn device_cookie(settings: &Settings) -> &'static str {
+    if settings.is_https() { "__Host-device" } else { "device" }
 }
 
 /// Who looks at an error page.
@@ -119,6 +128,28 @@ impl Visitor {
             (Some(one), None) | (None, Some(one)) => one.to_owned(),
             (None, None) => "Another browser".to_owned(),
         }
+    }
+
+    /// What the browser was given when somebody signed in here before.
+    pub(super) fn known_as(&self) -> Option<String> {
+        self.request.cookie(device_cookie(&self.settings)).map(|cookie| cookie.value().to_owned())
+    }
+
+    /// The answer to a browser that is to be known when this user signs in here again.
+    pub(super) fn remembered(
+        &self,
+        mut answer: HttpResponse,
+        user: UserId,
+    ) -> Result<HttpResponse, PageError> {
+        let cookie = Cookie::build(device_cookie(&self.settings), self.app.device_of(user))
+            .path("/")
+            .secure(self.settings.is_https())
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .max_age(Duration::days(DEVICE_DAYS))
+            .finish();
+        answer.add_cookie(&cookie).map_err(|_| PageError::Internal)?;
+        Ok(answer)
     }
 
     /// Sends the browser on, with something to say there.

@@ -154,16 +154,18 @@ pub(super) async fn form(visitor: Visitor) -> Result<HttpResponse, PageError> {
 
 pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<HttpResponse, PageError> {
     let form = form.0;
-    let error = match visitor.app.sign_in(&form.email, &form.password, visitor.address).await {
+    let device = visitor.known_as();
+    let error = match visitor.app.sign_in(&form.email, &form.password, visitor.address, device.as_deref()).await {
         Ok(user) => {
             session::begin(&visitor.session, user.id, &visitor.device())?;
-            return Ok(visitor.redirect("/masks", None));
+            return visitor.remembered(visitor.redirect("/masks", None), user.id);
         }
         Err(SignInError::Db(error)) => return Err(error.into()),
         Err(SignInError::Wrong) => {
             "That e-mail address and password do not belong together. Check both, or choose a new password."
                 .to_owned()
         }
+        Err(SignInError::LinkNeeded) => "There were very many wrong passwords for that address. To be safe, choose a new password with a mailed link.".to_owned(),
         Err(SignInError::TooMany { until }) => {
             format!(
                 "There were too many wrong passwords. You can try again {}.",
@@ -210,7 +212,8 @@ pub(super) async fn choose_password(
     match visitor.app.choose_password(&token, &form.0.new_password).await {
         Ok((user, is_new)) => {
             session::begin(&visitor.session, user.id, &visitor.device())?;
-            Ok(visitor.redirect("/masks", Some(if is_new { Flash::Welcome } else { Flash::PasswordChosen })))
+            let flash = if is_new { Flash::Welcome } else { Flash::PasswordChosen };
+            visitor.remembered(visitor.redirect("/masks", Some(flash)), user.id)
         }
         Err(PasswordError::Weak(weak)) => {
             shown_again(&choice(&visitor, &token, Errors::one("new_password", weak.to_string())).await?)

@@ -553,7 +553,7 @@ async fn cookies_are_strict_and_behind_https_bound_to_the_host() {
         let mut cookies = opened.cookies();
         cookies.extend(chosen.cookies());
         let names: BTreeSet<&str> = cookies.iter().map(|cookie| cookie.split('=').next().unwrap()).collect();
-        let expected = ["flash", "form", "sid"].map(|name| format!("{prefix}{name}"));
+        let expected = ["device", "flash", "form", "sid"].map(|name| format!("{prefix}{name}"));
         assert_eq!(names, expected.iter().map(String::as_str).collect(), "{cookies:?}");
         for cookie in &cookies {
             let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();

@@ -1,0 +1,44 @@
+//! A stranger's guesses at a password, and the owner on a device of their own.
+
+use chrono::TimeDelta;
+
+use crate::support::{Client, PASSWORD, Page, TestApp};
+
+async fn sign_in(client: &mut Client, password: &str) -> Page {
+    client.submit("/sign-in", "/sign-in", &[("email", "ada@example.com"), ("password", password)]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_guesses_keeps_nobody_out_of_a_device_of_their_own() {
+    let app = TestApp::start().await;
+    let mut ada = app.signed_in("ada").await;
+    ada.submit("/masks", "/sign-out", &[]).await;
+    // A hundred wrong passwords in a row: ten at once, then one a minute.
+    let mut stranger = app.anonymous();
+    for guess in 0..100 {
+        if guess >= 10 {
+            app.clock.advance(TimeDelta::seconds(61));
+        }
+        let answer = sign_in(&mut stranger, "some guess or other").await;
+        assert!(answer.words().contains("do not belong together"), "{guess}: {}", answer.words());
+    }
+    // From now on the password alone does not do on a strange device, however right and however late.
+    app.clock.advance(TimeDelta::minutes(20));
+    let answer = sign_in(&mut stranger, PASSWORD).await;
+    assert!(answer.words().contains("choose a new password with a mailed link"), "{}", answer.words());
+    // Ada is let in where she signed in before, and a copy of her cookie under another account helps nobody.
+    assert!(ada.cookies.contains_key("device"));
+    let mut copied = app.signed_in("eve").await;
+    copied.submit("/masks", "/sign-out", &[]).await;
+    let of_eve = copied.cookies["device"].clone();
+    stranger.cookies.insert("device".into(), of_eve);
+    assert!(sign_in(&mut stranger, PASSWORD).await.words().contains("mailed link"));
+    assert_eq!(sign_in(&mut ada, PASSWORD).await.location(), "/masks");
+    // A mailed link opens the account to her everywhere again.
+    let link =
+        app.app.invite("ada@example.com".parse().unwrap(), maskline::domain::user::Role::User).await.unwrap();
+    let path = link[link.find("/links/").unwrap()..].to_owned();
+    let new = "marsh seventeen violin copper";
+    app.anonymous().submit(&path, &path, &[("new_password", new)]).await;
+    assert_eq!(sign_in(&mut app.anonymous(), new).await.location(), "/masks");
+}
