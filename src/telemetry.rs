@@ -14,6 +14,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+/// What others say too much, unless the filter names them.
+const QUIET: &str = "actix_server=warn";
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -48,8 +51,9 @@ pub fn is_filter(text: &str) -> bool {
 
 /// Starts to log. Where something logs already, as in tests, that goes on.
 pub fn start(settings: &Settings) {
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&settings.filter)).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(format!("{QUIET},{}", settings.filter)))
+        .with_writer(io::stderr);
     let started = match settings.format {
         Format::Text => lines.with_ansi(false).finish().try_init(),
         Format::Json => lines.json().flatten_event(true).with_span_list(false).finish().try_init(),

@@ -23,7 +23,7 @@ use crate::domain::user::EmailAddress;
 /// Phone numbers to hand out instead of one's own.
 ///
 /// Settings come from the environment and from .env in the current folder; .env.example explains each. Where
-/// MASKLINE_STATE is not set, the state lies in var/ of the current folder: run every command from the same one.
+/// `MASKLINE_STATE` is not set, the state lies in var/ of the current folder: run every command from the same one.
 #[derive(Debug, Parser)]
 #[command(name = "maskline", version, max_term_width = 100)]
 struct Arguments {

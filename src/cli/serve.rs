@@ -1,7 +1,7 @@
 //! Runs the server and the worker until somebody wants them to stop, and stops them in order.
 //!
 //! The order: no new requests, those that go on are finished, so is the worker's step, then the connections to the
-//! database go, and the private database last. A second signal does not wait for requests.
+//! database go, and the private database last. Further signals change nothing.
 
 use std::net::TcpListener;
 use std::pin::pin;
@@ -70,24 +70,17 @@ async fn run(
     let mut server = pin!(server);
     up();
     let ended = tokio::select! {
-        ended = &mut server => ended.map_err(CliError::from).and(Err(CliError::Ended("server"))),
+        ended = &mut server => return ended.map_err(CliError::from).and(Err(CliError::Ended("server"))),
         _ = &mut worker => Err(CliError::Ended("worker")),
         () = stop.wanted() => Ok(()),
     };
-    if ended.is_err() {
-        handle.stop(false).await;
-        return ended;
-    }
     tracing::info!("stopping");
     shutdown.send_replace(true);
-    let in_order = async { tokio::join!(handle.stop(true), &mut server, &mut worker).1 };
-    let stopped = tokio::select! {
-        stopped = in_order => stopped,
-        () = stop.wanted() => {
-            handle.stop(false).await;
-            Ok(())
-        }
-    };
+    let ((), stopped) = tokio::join!(handle.stop(true), server);
+    if ended.is_ok() && worker.await.is_err() {
+        return Err(CliError::Ended("worker"));
+    }
     tracing::info!("stopped");
-    Ok(stopped?)
+    stopped?;
+    ended
 }

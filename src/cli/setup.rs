@@ -19,7 +19,7 @@ const NAME: &str = "Maskline";
 /// How the setup is called.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How Tropo reaches this server, such as the address of a tunnel [default: MASKLINE_PUBLIC_URL]
+    /// How Tropo reaches this server, such as the address of a tunnel [default: `MASKLINE_PUBLIC_URL`]
     #[arg(long, value_name = "PUBLIC_URL")]
     url: Option<String>,
     /// Write the settings into .env instead of printing them

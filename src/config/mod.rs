@@ -13,6 +13,7 @@ mod reader;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod tropo;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ use url::Url;
 
 pub use names::all as all_names;
 pub use reader::{Problems, Variables};
-pub use sections::{Account, Database, Mail, Provisioned, Rules, Site, Webhook};
+pub use sections::{Database, Mail, Rules, Site};
+pub use tropo::{Account, Provisioned, Webhook};
 
 use crate::carrier::tropo::webhook::Network;
 use crate::seal::RootKeys;
@@ -65,7 +67,7 @@ impl Serve {
         let account = Account::read(&mut reader);
         let provisioned = Provisioned::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
-        sections::require_setup(&mut reader);
+        tropo::require_setup(&mut reader);
         let mail = Mail::read(&mut reader, site.as_ref().is_none_or(Site::is_loopback));
         let trusted_proxies = sections::networks(&mut reader, "MASKLINE_TRUSTED_PROXIES");
         let rules = Rules::read(&mut reader);
@@ -182,7 +184,7 @@ impl Simulate {
         let mut reader = Reader::new(variables);
         let listen = sections::listen(&mut reader, "MASKLINE_SIMULATOR_LISTEN");
         let account = Account::read(&mut reader);
-        let account_id = sections::account_id(&mut reader);
+        let account_id = tropo::account_id(&mut reader);
         let site = Site::read(&mut reader);
         let mail = Mail::read(&mut reader, site.as_ref().is_none_or(Site::is_loopback));
         let state = sections::state(&mut reader).map(|state| state.join("simulator"));

@@ -23,7 +23,9 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("the settings are not right (.env.example explains each):")?;
+        out.write_str(
+            "the settings are not right (.env.example explains each; .env is read in the current folder):",
+        )?;
         self.0.iter().try_for_each(|problem| write!(out, "\n  {problem}"))
     }
 }

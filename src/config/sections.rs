@@ -18,8 +18,6 @@ use crate::seal::RootKeys;
 use crate::secrets::Secret;
 use crate::telemetry;
 
-/// 22 characters of base64 hold 128 bits.
-const SHORTEST_KEY: usize = 22;
 /// Who letters come from where nobody but ourselves reads them.
 const LOCAL_SENDER: &str = "Maskline <maskline@localhost>";
 
@@ -69,90 +67,19 @@ pub struct Database {
 
 impl Database {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let url = reader.optional("DATABASE_URL", "postgres://USER:PASSWORD@HOST/DATABASE", |text| {
-            let schemes = ["postgres://", "postgresql://"];
-            schemes.iter().any(|scheme| text.starts_with(scheme)).then(|| Secret::new(text))
-        });
+        let expected = "postgres://USER:PASSWORD@HOST/DATABASE, with %40 for @ and %2F for / in a password";
+        let url =
+            reader.optional("DATABASE_URL", expected, |text| is_postgres(text).then(|| Secret::new(text)));
         Some(Self { url, private: state(reader)?.join("postgres") })
     }
 }
 
-/// How we sign in at Tropo.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// Its REST API.
-    pub url: Url,
-    /// The user name.
-    pub username: String,
-    /// The password.
-    pub password: Secret,
-}
-
-impl Account {
-    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let expected = "an address such as https://api.tropo.com/v1/; http only on loopback";
-        let url = reader.required("TROPO_URL", expected, |text| Url::parse(text).ok().filter(is_safe));
-        let username = reader.required("TROPO_USERNAME", "the user name of the Tropo account", owned);
-        let password = reader.required("TROPO_PASSWORD", "the password of the Tropo account", secret);
-        Some(Self { url: url?, username: username?, password: password? })
-    }
-}
-
-/// What `maskline tropo setup` has made at Tropo.
-#[derive(Debug, Clone)]
-pub struct Provisioned {
-    /// The id of our application.
-    pub application: Option<String>,
-    /// Starts calls; without it, codes are not spoken.
-    pub voice_token: Option<Secret>,
-    /// Starts texts; without it, codes are not texted.
-    pub messaging_token: Option<Secret>,
-}
-
-impl Provisioned {
-    pub(super) fn read(reader: &mut Reader) -> Self {
-        let expected = "what `maskline tropo setup` prints";
-        Self {
-            application: reader.optional("TROPO_MASKING_APP_ID", expected, owned),
-            voice_token: reader.optional("TROPO_VOICE_TOKEN", expected, secret),
-            messaging_token: reader.optional("TROPO_MESSAGING_TOKEN", expected, secret),
-        }
-    }
-}
-
-/// How Tropo proves itself to us.
-#[derive(Debug, Clone)]
-pub struct Webhook {
-    /// The keys that the webhook's address may hold; the first is the newest.
-    pub keys: Vec<Secret>,
-    /// The account that sessions must name.
-    pub account_id: Option<String>,
-    /// Where requests must come from.
-    pub networks: Vec<Network>,
-}
-
-impl Webhook {
-    pub(super) fn read(reader: &mut Reader) -> Self {
-        Self {
-            keys: reader.list("TROPO_WEBHOOK_KEY", KEYS, webhook_key),
-            account_id: reader.optional("TROPO_ACCOUNT_ID", "the id of the Tropo account", owned),
-            networks: networks(reader, "TROPO_WEBHOOK_NETWORKS"),
-        }
-    }
-}
-
-const KEYS: &str = "a random key of at least 22 letters, digits, - or _ (`maskline tropo setup` makes one), or \
-                    several with commas";
-
-/// A server without an application has no masks, and one without a key would believe nobody.
-pub(super) fn require_setup(reader: &mut Reader) {
-    reader.require("TROPO_MASKING_APP_ID", "what `maskline tropo setup` prints");
-    reader.require("TROPO_WEBHOOK_KEY", KEYS);
-}
-
-fn webhook_key(text: &str) -> Option<Secret> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    (plain && text.len() >= SHORTEST_KEY).then(|| Secret::new(text))
+/// Whether it is a URL of a database in which libpq would not take a part of the password for something else, and
+/// name it in an error.
+fn is_postgres(text: &str) -> bool {
+    let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
+    let server = |rest: &str| rest.split(['/', '?']).next().map(|server| server.matches('@').count());
+    rest.is_some_and(|rest| server(rest) == Some(rest.matches('@').count().min(1)))
 }
 
 /// How letters leave.
@@ -283,11 +210,6 @@ pub(super) fn state(reader: &mut Reader) -> Option<PathBuf> {
     reader.required("MASKLINE_STATE", "a folder", |text| Some(text.into()))
 }
 
-/// The account id that the simulator puts into its sessions.
-pub(super) fn account_id(reader: &mut Reader) -> Option<String> {
-    reader.required("TROPO_ACCOUNT_ID", "the id of the Tropo account", owned)
-}
-
 /// Where the simulator's page is.
 pub(super) fn simulator_url(reader: &mut Reader) -> Option<Url> {
     reader.optional("MASKLINE_SIMULATOR_URL", "an address such as http://127.0.0.1:8081/", |text| {
@@ -316,7 +238,7 @@ fn public_url(text: &str) -> Option<Url> {
 }
 
 /// Nobody on the way can read along.
-fn is_safe(url: &Url) -> bool {
+pub(super) fn is_safe(url: &Url) -> bool {
     url.has_host() && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))
 }
 
@@ -335,12 +257,4 @@ fn yes_or_no(text: &str) -> Option<bool> {
         "no" => Some(false),
         _ => None,
     }
-}
-
-fn owned(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
-fn secret(text: &str) -> Option<Secret> {
-    Some(Secret::new(text))
 }

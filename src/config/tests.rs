@@ -166,6 +166,24 @@ fn secrets_hide_themselves() {
 }
 
 #[test]
+fn a_database_whose_password_could_end_up_in_an_error_is_refused() {
+    for url in [
+        "mysql://a@b/c",
+        "host=db",
+        "postgres://a:b@c@db/x",
+        "postgres://a:b/c@db/x",
+        "postgres://a:b?c@db/x",
+    ] {
+        assert_eq!(complaints(&with(&[("DATABASE_URL", url)])), ["DATABASE_URL"], "{url}");
+    }
+    for url in
+        ["postgres://a:b%40c@db/x?sslmode=require", "postgresql:///x?host=/run/postgresql", "postgres://db"]
+    {
+        assert!(Serve::read(&with(&[("DATABASE_URL", url)])).is_ok(), "{url}");
+    }
+}
+
+#[test]
 fn the_secret_key_may_lie_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
@@ -201,7 +219,7 @@ fn example() -> Variables {
     );
     let is_setting = |line: &&str| line.starts_with(char::is_uppercase);
     let settings = EXAMPLE.lines().filter_map(|line| line.strip_prefix('#')).filter(is_setting);
-    env_file::parse(&settings.map(|line| format!("{line}\n")).collect::<String>()).unwrap()
+    env_file::parse(&settings.collect::<Vec<_>>().join("\n")).unwrap()
 }
 
 #[test]
