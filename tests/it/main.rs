@@ -2,5 +2,7 @@
 
 mod support;
 
+mod access;
 mod accounts;
+mod schema;
 mod story;
