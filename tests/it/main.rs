@@ -2,6 +2,8 @@
 
 mod support;
 
+mod access;
 mod accounts;
 mod devices;
+mod schema;
 mod story;
