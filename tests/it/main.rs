@@ -2,4 +2,10 @@
 
 mod support;
 
+mod admin;
+mod calls;
+mod masks;
+mod numbers;
+mod operations;
 mod story;
+mod webhook;

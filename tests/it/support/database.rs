@@ -64,6 +64,23 @@ impl Database {
         .unwrap()
     }
 
+    /// The first column of the only row of a query.
+    pub(crate) async fn one(&self, query: &str) -> String {
+        let rows = self.rows(query).await;
+        assert_eq!(rows.len(), 1, "{query}: {rows:?}");
+        rows[0].clone()
+    }
+
+    /// Every row of every table, as JSON.
+    pub(crate) async fn everything(&self) -> Vec<String> {
+        let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+        let mut all = vec![];
+        for table in self.rows(tables).await {
+            all.extend(self.rows(&format!("SELECT row_to_json(t)::text FROM \"{table}\" t")).await);
+        }
+        all
+    }
+
     /// Runs a statement, whatever it answers.
     pub(crate) async fn execute(&self, statement: &str) {
         let (url, statement) = (self.url.clone(), statement.to_owned());
