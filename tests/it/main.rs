@@ -4,6 +4,12 @@ mod support;
 
 mod access;
 mod accounts;
+mod admin;
+mod calls;
 mod devices;
+mod masks;
+mod numbers;
+mod operations;
 mod schema;
 mod story;
+mod webhook;

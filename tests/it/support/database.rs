@@ -69,17 +69,26 @@ impl Database {
         self.rows(&format!("SELECT * FROM {table}")).await.len()
     }
 
-    /// Every row of every table as text, bytes in hexadecimal digits.
-    pub(crate) async fn dump(&self) -> String {
-        let tables =
-            self.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'").await;
-        let mut dump = String::new();
-        for table in tables {
-            for row in self.rows(&format!("SELECT * FROM {table}")).await {
-                dump.push_str(&format!("{table}: {row}\n"));
-            }
+    /// The first column of the only row of a query.
+    pub(crate) async fn one(&self, query: &str) -> String {
+        let rows = self.rows(query).await;
+        assert_eq!(rows.len(), 1, "{query}: {rows:?}");
+        rows[0].clone()
+    }
+
+    /// Every row of every table, as JSON.
+    pub(crate) async fn everything(&self) -> Vec<String> {
+        let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+        let mut all = vec![];
+        for table in self.rows(tables).await {
+            all.extend(self.rows(&format!("SELECT row_to_json(t)::text FROM \"{table}\" t")).await);
         }
-        dump
+        all
+    }
+
+    /// Every row of every table as one text.
+    pub(crate) async fn dump(&self) -> String {
+        self.everything().await.join("\n")
     }
 
     /// Runs a statement, whatever it answers.

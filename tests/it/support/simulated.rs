@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 pub(crate) struct Simulated {
@@ -37,8 +38,18 @@ impl Simulated {
 
     /// The newest six digits that a phone was told, once there are some.
     pub(crate) async fn code(&self, number: &str) -> String {
-        let found = self.phone_until(number, |phone| !codes(phone).is_empty()).await;
+        self.code_after(number, 0).await
+    }
+
+    /// The newest six digits that a phone was told, once there are more of them than `before`.
+    pub(crate) async fn code_after(&self, number: &str, before: usize) -> String {
+        let found = self.phone_until(number, |phone| codes(phone).len() > before).await;
         codes(&found).remove(0)
+    }
+
+    /// All codes that a phone was told, the newest first.
+    pub(crate) async fn codes(&self, number: &str) -> Vec<String> {
+        codes(&self.get(&format!("/simulator/phones/{number}")).await)
     }
 
     /// What a phone received, once it is as wanted.
@@ -70,6 +81,22 @@ impl Simulated {
         }
     }
 
+    /// The numbers that were bought, and those that were given back.
+    pub(crate) async fn ledger(&self) -> (Vec<String>, Vec<String>) {
+        let ledger = self.get("/simulator/ledger").await;
+        let of = |action: &str| {
+            let entries = ledger.as_array().unwrap().iter().filter(|entry| entry["action"] == action);
+            entries.map(|entry| entry["number"].as_str().unwrap().to_owned()).collect()
+        };
+        (of("purchase"), of("release"))
+    }
+
+    /// The stories of launches, the newest first.
+    pub(crate) async fn launches(&self) -> Vec<Value> {
+        let traces = self.get("/simulator/calls").await;
+        traces.as_array().unwrap().iter().filter(|trace| trace["what"] == "launch").cloned().collect()
+    }
+
     /// Puts a fault in the way.
     pub(crate) async fn fault(&self, fault: Value) {
         let response =
@@ -81,6 +108,14 @@ impl Simulated {
     /// Takes all faults away.
     pub(crate) async fn no_faults(&self) {
         self.http.delete(format!("{}/simulator/faults", self.base)).send().await.unwrap();
+    }
+
+    /// Asks the carrier's own API about a number of an application, as whoever has its password may.
+    pub(crate) async fn carrier(&self, method: Method, application: &Value, number: &Value) {
+        let (application, number) = (application.as_str().unwrap(), number.as_str().unwrap());
+        let url = format!("{}/v1/applications/{application}/addresses/number/{number}", self.base);
+        let request = self.http.request(method, url).basic_auth("tester", Some("not a secret"));
+        assert!(request.send().await.unwrap().status().is_success());
     }
 
     /// Sets how many numbers are free in an area.
