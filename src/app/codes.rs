@@ -124,27 +124,25 @@ impl App {
     /// Where the proof of one of the user's numbers stands.
     pub async fn verification(&self, user: UserId, id: NumberId) -> Result<Option<Progress>, DbError> {
         let now = self.now();
+        let found = self.db.transaction(move |conn| numbers::find(conn, user, id)).await?;
+        let Some(stored) = found else { return Ok(None) };
         let waits = self.settings.limits.code_waits.clone();
-        let pair = move |lookup: [u8; 32]| pair_name(user, lookup);
-        let key = self.bucket_key;
+        let (rules, _) = self.own_code_rules(user, &stored);
         let found = self.db.transaction(move |conn| {
-            let Some(stored) = numbers::find(conn, user, id)? else { return Ok(None) };
-            let code = codes::live(conn, id, now)?;
-            let bucket =
-                secrets::keyed_digest(&key, format!("codes to a number|{}", pair(stored.lookup)).as_bytes());
-            let (sent, last) = rates::count_since(conn, bucket, now - DAY)?;
-            let next_send = last.map(|last| verification::next_send(sent, last, &waits));
-            Ok::<_, DbError>(Some((stored, code, next_send)))
+            let code = codes::live(conn, id, now)?.filter(|code| code.tries_left > 0);
+            let (sent, last) = rates::count_since(conn, rules[0].bucket, now - DAY)?;
+            let pause = last.map(|last| verification::next_send(sent, last, &waits));
+            let full = rates::exceeded(conn, &rules, now)?.map(|exceeded| exceeded.until);
+            Ok::<_, DbError>((stored, code, pause.max(full)))
         });
-        Ok(found.await?.map(|(stored, code, next_send)| {
-            let number = self.own_number(&stored);
-            Progress {
-                line: number.number.and_then(|number| number.line_kind(self.settings.voip).ok()),
-                number,
-                code_until: code.as_ref().map(|code| code.expires_at),
-                code_by_text: code.is_some_and(|code| code.channel == "text"),
-                next_send: next_send.filter(|next| *next > now),
-            }
+        let (stored, code, next_send) = found.await?;
+        let number = self.own_number(&stored);
+        Ok(Some(Progress {
+            line: number.number.and_then(|number| number.line_kind(self.settings.voip).ok()),
+            number,
+            code_until: code.as_ref().map(|code| code.expires_at),
+            code_by_text: code.is_some_and(|code| code.channel == "text"),
+            next_send: next_send.filter(|next| *next > now),
         }))
     }
 
@@ -303,12 +301,29 @@ impl App {
         number: PhoneNumber,
         address: IpAddr,
     ) -> (Vec<Rule>, Vec<CodeLimit>) {
-        let Limits { codes_per_user, codes_per_address, .. } = self.settings.limits;
         let limits = &self.settings.limits;
-        let (user_name, from) = (user.to_string(), network(address));
+        let from = network(address);
         let area: String = number.digits().chars().take(5).collect();
-        let lookup = secrets::hex(&stored.lookup);
-        let all = [
+        let (mut rules, mut about) = self.own_code_rules(user, stored);
+        let others = [
+            ("codes from", from.clone(), Rate::per_hour(limits.codes_per_address.0), CodeLimit::Network),
+            ("codes from", from, Rate::per_day(limits.codes_per_address.1), CodeLimit::Network),
+            ("codes to an area", area, Rate::per_hour(limits.codes_per_area), CodeLimit::House),
+            ("codes", String::new(), Rate::per_hour(limits.codes_in_all), CodeLimit::House),
+        ];
+        for (what, whose, rate, limit) in others {
+            rules.push(self.rule(what, &whose, rate));
+            about.push(limit);
+        }
+        (rules, about)
+    }
+
+    /// Those of the rules that are about the user and the number, wherever the request comes from.
+    fn own_code_rules(&self, user: UserId, stored: &StoredNumber) -> (Vec<Rule>, Vec<CodeLimit>) {
+        let limits = &self.settings.limits;
+        let Limits { codes_per_user, .. } = self.settings.limits;
+        let (user_name, lookup) = (user.to_string(), secrets::hex(&stored.lookup));
+        let own = [
             (
                 "codes to a number",
                 pair_name(user, stored.lookup),
@@ -318,12 +333,8 @@ impl App {
             ("codes to a number", lookup, Rate::per_day(limits.codes_per_number), CodeLimit::Number),
             ("codes of a user", user_name.clone(), Rate::per_hour(codes_per_user.0), CodeLimit::User),
             ("codes of a user", user_name, Rate::per_day(codes_per_user.1), CodeLimit::User),
-            ("codes from", from.clone(), Rate::per_hour(codes_per_address.0), CodeLimit::Network),
-            ("codes from", from, Rate::per_day(codes_per_address.1), CodeLimit::Network),
-            ("codes to an area", area, Rate::per_hour(limits.codes_per_area), CodeLimit::House),
-            ("codes", String::new(), Rate::per_hour(limits.codes_in_all), CodeLimit::House),
         ];
-        all.into_iter().map(|(what, whose, rate, limit)| (self.rule(what, &whose, rate), limit)).unzip()
+        own.into_iter().map(|(what, whose, rate, limit)| (self.rule(what, &whose, rate), limit)).unzip()
     }
 }
 

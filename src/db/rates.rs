@@ -44,6 +44,21 @@ pub fn take(
         name.copy_from_slice(&bucket[..8]);
         hold_lock(conn, i64::from_be_bytes(name))?;
     }
+    if let Some(exceeded) = exceeded(conn, rules, now)? {
+        return Ok(Err(exceeded));
+    }
+    let rows: Vec<_> =
+        buckets.iter().map(|bucket| (events::bucket.eq(bucket.to_vec()), events::at.eq(now))).collect();
+    diesel::insert_into(events::table).values(rows).execute(conn)?;
+    Ok(Ok(()))
+}
+
+/// The rule that would be broken by one more event and takes longest to be kept again; counts nothing.
+pub fn exceeded(
+    conn: &mut Connection,
+    rules: &[Rule],
+    now: DateTime<Utc>,
+) -> Result<Option<Exceeded>, DbError> {
     let mut exceeded: Option<Exceeded> = None;
     for (place, rule) in rules.iter().enumerate() {
         if let Some(until) = blocked_until(conn, rule, now)?
@@ -52,13 +67,7 @@ pub fn take(
             exceeded = Some(Exceeded { rule: place, until });
         }
     }
-    if let Some(exceeded) = exceeded {
-        return Ok(Err(exceeded));
-    }
-    let rows: Vec<_> =
-        buckets.iter().map(|bucket| (events::bucket.eq(bucket.to_vec()), events::at.eq(now))).collect();
-    diesel::insert_into(events::table).values(rows).execute(conn)?;
-    Ok(Ok(()))
+    Ok(exceeded)
 }
 
 /// Takes back one event of each rule's bucket that was counted at `at`.
