@@ -3,5 +3,11 @@
 mod support;
 
 mod accounts;
+mod admin;
+mod calls;
 mod devices;
+mod masks;
+mod numbers;
+mod operations;
 mod story;
+mod webhook;

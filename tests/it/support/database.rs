@@ -80,6 +80,12 @@ impl Database {
             }
         }
         dump
+
+    /// The first column of the only row of a query.
+    pub(crate) async fn one(&self, query: &str) -> String {
+        let rows = self.rows(query).await;
+        assert_eq!(rows.len(), 1, "{query}: {rows:?}");
+        rows[0].clone()
     }
 
     /// Runs a statement, whatever it answers.

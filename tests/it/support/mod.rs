@@ -14,7 +14,7 @@ use maskline::app::{App, Channels, Settings};
 use maskline::carrier::Channel;
 use maskline::carrier::tropo::client::{Settings as TropoSettings, Tropo};
 use maskline::carrier::tropo::setup::{ApplicationWish, Partition};
-use maskline::carrier::tropo::webhook::Proof;
+use maskline::carrier::tropo::webhook::{Network, Proof};
 use maskline::clock::Clock;
 use maskline::db::Db;
 use maskline::domain::limits::Limits;
@@ -47,7 +47,7 @@ pub(crate) struct TestApp {
     pub(crate) mail: PathBuf,
     stop: tokio::sync::watch::Sender<bool>,
     server: actix_web::dev::ServerHandle,
-    _simulator: Simulator,
+    carrier: Option<Simulator>,
     _folder: tempfile::TempDir,
 }
 
@@ -59,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) work: bool,
     pub(crate) decision_time: Duration,
     pub(crate) channels: Channels,
+    pub(crate) webhook_keys: Vec<&'static str>,
+    pub(crate) webhook_networks: Vec<&'static str>,
 }
 
 impl Default for Options {
@@ -70,6 +72,8 @@ impl Default for Options {
             work: true,
             decision_time: Duration::from_secs(20),
             channels: Channels { voice: true, text: true },
+            webhook_keys: vec![WEBHOOK_KEY],
+            webhook_networks: vec![],
         }
     }
 }
@@ -116,6 +120,7 @@ impl TestApp {
             channels: options.channels,
             limits: options.limits,
         };
+        let keys: Vec<Secret> = options.webhook_keys.into_iter().map(Secret::new).collect();
         let roots = RootKeys::parse(&RootKeys::generate()).unwrap();
         let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
         let db = Db::new(&database.url, 8);
@@ -125,12 +130,8 @@ impl TestApp {
             app.clone(),
             web::Settings {
                 public_url: public_url.parse().unwrap(),
-                trusted_proxies: options
-                    .trusted_proxies
-                    .iter()
-                    .map(|network| network.parse().unwrap())
-                    .collect(),
-                webhook: Proof::new(&[Secret::new(WEBHOOK_KEY)], Some(ACCOUNT.into()), vec![]),
+                trusted_proxies: networks(&options.trusted_proxies),
+                webhook: Proof::new(&keys, Some(ACCOUNT.into()), networks(&options.webhook_networks)),
                 simulator_url: None,
                 workers: 1,
                 decision_time: options.decision_time,
@@ -153,7 +154,7 @@ impl TestApp {
             mail,
             stop,
             server: handle,
-            _simulator: simulator,
+            carrier: Some(simulator),
             _folder: folder,
         }
     }
@@ -207,16 +208,22 @@ impl TestApp {
         (client, id)
     }
 
-    /// Registers and proves a number, as a person does it.
-    pub(crate) async fn prove(&self, client: &mut Client, number: &str) -> String {
+    /// Registers a number; the answer is the path where it is proved.
+    pub(crate) async fn register(&self, client: &mut Client, number: &str) -> String {
         let page = client.submit("/numbers/new", "/numbers", &[("number", number)]).await;
         assert_eq!(page.status, 303, "{}", page.text);
-        let path = page.location();
+        page.location()
+    }
+
+    /// Registers and proves a number, as a person does it.
+    pub(crate) async fn prove(&self, client: &mut Client, number: &str) -> String {
+        let path = self.register(client, number).await;
+        let before = self.simulator.codes(number).await.len();
         let sent = client.submit(&path, &path, &[("channel", "voice")]).await;
-        assert_eq!(sent.status, 303, "{}", sent.text);
-        let code = self.simulator.code(number).await;
+        assert_eq!(sent.status, 303, "{}", sent.words());
+        let code = self.simulator.code_after(number, before).await;
         let proved = client.submit(&path, &format!("{path}/code"), &[("code", &code)]).await;
-        assert_eq!(proved.location(), "/masks", "{}", proved.text);
+        assert_eq!(proved.location(), "/masks", "{}", proved.words());
         path.split('/').nth(2).unwrap().to_owned()
     }
 
@@ -227,6 +234,16 @@ impl TestApp {
         let path = page.location();
         let page = client.until(&path, |page| page.text.contains("tel:+")).await;
         (path, page.between("tel:", "\"").to_owned())
+    }
+
+    /// Lets the worker do all that is due now.
+    pub(crate) async fn work(&self) {
+        while self.app.step().await.unwrap() {}
+    }
+
+    /// The carrier is gone: nothing listens at its address any more.
+    pub(crate) async fn without_carrier(&mut self) {
+        self.carrier.take().unwrap().stop().await;
     }
 
     /// Posts to the webhook as the carrier does.
@@ -242,6 +259,10 @@ impl Drop for TestApp {
         let _ = self.stop.send(true);
         drop(self.server.stop(false));
     }
+}
+
+fn networks(texts: &[&str]) -> Vec<Network> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
 /// What `maskline tropo setup` does.

@@ -37,8 +37,18 @@ impl Simulated {
 
     /// The newest six digits that a phone was told, once there are some.
     pub(crate) async fn code(&self, number: &str) -> String {
-        let found = self.phone_until(number, |phone| !codes(phone).is_empty()).await;
+        self.code_after(number, 0).await
+    }
+
+    /// The newest six digits that a phone was told, once there are more of them than `before`.
+    pub(crate) async fn code_after(&self, number: &str, before: usize) -> String {
+        let found = self.phone_until(number, |phone| codes(phone).len() > before).await;
         codes(&found).remove(0)
+    }
+
+    /// All codes that a phone was told, the newest first.
+    pub(crate) async fn codes(&self, number: &str) -> Vec<String> {
+        codes(&self.get(&format!("/simulator/phones/{number}")).await)
     }
 
     /// What a phone received, once it is as wanted.
@@ -68,6 +78,22 @@ impl Simulated {
             assert!(Instant::now() < patience, "still: {value}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// The numbers that were bought, and those that were given back.
+    pub(crate) async fn ledger(&self) -> (Vec<String>, Vec<String>) {
+        let ledger = self.get("/simulator/ledger").await;
+        let of = |action: &str| {
+            let entries = ledger.as_array().unwrap().iter().filter(|entry| entry["action"] == action);
+            entries.map(|entry| entry["number"].as_str().unwrap().to_owned()).collect()
+        };
+        (of("purchase"), of("release"))
+    }
+
+    /// The stories of launches, the newest first.
+    pub(crate) async fn launches(&self) -> Vec<Value> {
+        let traces = self.get("/simulator/calls").await;
+        traces.as_array().unwrap().iter().filter(|trace| trace["what"] == "launch").cloned().collect()
     }
 
     /// Puts a fault in the way.
