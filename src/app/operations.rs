@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 
 use super::App;
-use crate::carrier::CarrierError;
+use super::areas::country_of;
+use crate::carrier::{Area, CarrierError};
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Claimed, Kind, Next};
 use crate::db::{DbError, masks, numbers};
@@ -27,7 +28,7 @@ const ABSENCES: i32 = 2;
 const FALLOW: TimeDelta = TimeDelta::days(90);
 /// How long other areas are searched within one try; the lease is a minute.
 const SEARCH: Duration = Duration::from_secs(30);
-/// How many other areas are asked within one try.
+/// How many other areas are asked, one by one, before the country as a whole.
 const OTHER_AREAS: usize = 12;
 
 /// A number to ask the carrier for.
@@ -104,31 +105,17 @@ impl App {
             Ok(areas) => areas,
             Err(error) => return Ok(Err(error)),
         };
-        let wanted = mask.wanted_prefix.as_deref();
-        let home = areas
-            .iter()
-            .find(|area| Some(area.prefix.as_str()) == wanted)
-            .and_then(|area| area.state.clone());
-        let mut others: Vec<_> = areas
-            .iter()
-            .filter(|area| {
-                Some(area.prefix.as_str()) != wanted
-                    && super::areas::country_of(&area.prefix) == Some(mask.country)
-            })
-            .collect();
-        // A rotation by the mask's own name spreads purchases over the areas without a random draw.
-        let turn = usize::from(mask.id.0.as_bytes()[0]) % others.len().max(1);
-        others.rotate_left(turn);
-        others.sort_by_key(|area| home.is_none() || area.state != home);
+        let elsewhere = mask.wanted_prefix.is_some();
         let until = Instant::now() + SEARCH;
-        for area in others.into_iter().take(OTHER_AREAS) {
+        for prefix in other_prefixes(claimed, mask, &areas) {
             if Instant::now() > until {
-                break;
+                return Ok(Err(CarrierError::Unavailable("the search took too long".into())));
             }
-            match self.carrier.available(&area.prefix).await {
-                Ok(free) => {
+            match self.carrier.available(&prefix).await {
+                Ok(mut free) => {
+                    free.retain(|number| number.country() == Some(mask.country));
                     if let Some(number) = self.first_usable(claimed, free).await? {
-                        return Ok(Ok(Some(Choice { number, elsewhere: wanted.is_some() })));
+                        return Ok(Ok(Some(Choice { number, elsewhere })));
                     }
                 }
                 Err(CarrierError::NoneFree) => {}
@@ -290,6 +277,29 @@ impl App {
             .transaction(move |conn| operations::settle(conn, operation, &next, error.as_deref(), now))
             .await
     }
+}
+
+/// Where to look when nothing is free in the wanted area: the same state first, some areas of the country, the country
+/// as a whole, and then whatever is left of it.
+fn other_prefixes(claimed: &Claimed, mask: &Mask, areas: &[Area]) -> Vec<String> {
+    let wanted = mask.wanted_prefix.as_deref();
+    let home = areas.iter().find(|area| Some(area.prefix.as_str()) == wanted);
+    let home = home.and_then(|area| area.state.as_ref());
+    let mut others: Vec<&Area> = areas
+        .iter()
+        .filter(|area| Some(area.prefix.as_str()) != wanted && country_of(&area.prefix) == Some(mask.country))
+        .collect();
+    // A rotation by the mask's own name spreads purchases over the areas without a random draw; one by the tries lets
+    // the next try go on where this one ran out of time.
+    let tries = usize::try_from(claimed.attempts).unwrap_or_default();
+    let turn = usize::from(mask.id.0.as_bytes()[0]) + tries * OTHER_AREAS;
+    let turn = turn % others.len().max(1);
+    others.rotate_left(turn);
+    others.sort_by_key(|area| home.is_none() || area.state.as_ref() != home);
+    let mut prefixes: Vec<String> = others.into_iter().map(|area| area.prefix.clone()).collect();
+    let whole_country = mask.country.dialling_code().to_string();
+    prefixes.insert(prefixes.len().min(OTHER_AREAS), whole_country);
+    prefixes
 }
 
 /// How long to wait after so many tries: 2, 4, 8 … at most 60 seconds.
