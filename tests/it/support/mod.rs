@@ -201,6 +201,16 @@ impl TestApp {
         client
     }
 
+    /// Somebody who comes back and signs in with the password that everybody here has.
+    pub(crate) async fn back_again(&self, name: &str) -> Client {
+        let mut client = self.anonymous();
+        let email = format!("{name}@example.com");
+        let fields = [("email", email.as_str()), ("password", PASSWORD)];
+        let page = client.submit("/sign-in", "/sign-in", &fields).await;
+        assert_eq!(page.status, 303, "{}", page.words());
+        client
+    }
+
     /// Somebody who has proved a number, and its id.
     pub(crate) async fn with_number(&self, name: &str, number: &str) -> (Client, String) {
         let mut client = self.signed_in(name).await;

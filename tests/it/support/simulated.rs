@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 pub(crate) struct Simulated {
@@ -107,6 +108,14 @@ impl Simulated {
     /// Takes all faults away.
     pub(crate) async fn no_faults(&self) {
         self.http.delete(format!("{}/simulator/faults", self.base)).send().await.unwrap();
+    }
+
+    /// Asks the carrier's own API about a number of an application, as whoever has its password may.
+    pub(crate) async fn carrier(&self, method: Method, application: &Value, number: &Value) {
+        let (application, number) = (application.as_str().unwrap(), number.as_str().unwrap());
+        let url = format!("{}/v1/applications/{application}/addresses/number/{number}", self.base);
+        let request = self.http.request(method, url).basic_auth("tester", Some("not a secret"));
+        assert!(request.send().await.unwrap().status().is_success());
     }
 
     /// Sets how many numbers are free in an area.
