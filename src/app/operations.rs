@@ -72,8 +72,7 @@ impl App {
             }
             Err(error) => return self.not_done(claimed, &error).await,
         };
-        let (operation, number) = (claimed.id, choice.number);
-        self.db.transaction(move |conn| operations::set_chosen(conn, operation, number)).await?;
+        let number = choice.number;
         match self.carrier.buy(number).await {
             Ok(()) => self.bought(claimed, number, choice.elsewhere).await,
             // Somebody else was faster: another number, at once.
@@ -125,7 +124,8 @@ impl App {
         Ok(Ok(None))
     }
 
-    /// The first free number that nobody with us has, had of late, is about to have, or holds as a real number.
+    /// The first free number that nobody with us has, had of late, is about to have, or holds as a real number; it is
+    /// written down as chosen in the same step, so that no two wishes choose the same.
     async fn first_usable(
         &self,
         claimed: &Claimed,
@@ -133,10 +133,12 @@ impl App {
     ) -> Result<Option<PhoneNumber>, DbError> {
         let (operation, since, sealer) = (claimed.id, self.now() - FALLOW, self.sealer.clone());
         let work = move |conn: &mut _| {
-            let mut taken = masks::known_of(conn, &free, since)?;
-            taken.extend(operations::chosen_by_others(conn, operation)?);
+            // In this order: a number that turns from chosen to bought meanwhile is seen in one of the two.
+            let mut taken = operations::chosen_by_others(conn, operation)?;
+            taken.extend(masks::known_of(conn, &free, since)?);
             for number in free.into_iter().filter(|number| !taken.contains(number)) {
                 if !numbers::any_of(conn, sealer.number_lookup(number))? {
+                    operations::set_chosen(conn, operation, number)?;
                     return Ok(Some(number));
                 }
             }

@@ -6,9 +6,12 @@ use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
 use super::schema::operations;
-use super::{Connection, DbError};
+use super::{Connection, DbError, hold_lock};
 use crate::domain::ids::{MaskId, OperationId, UserId};
 use crate::domain::phone::PhoneNumber;
+
+/// Held while a number is chosen.
+const CHOICE_LOCK: i64 = 7_263_414;
 
 /// What is wished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +158,9 @@ pub fn set_chosen(conn: &mut Connection, id: OperationId, chosen: PhoneNumber) -
     Ok(())
 }
 
-/// The numbers that open operations have chosen.
+/// The numbers that other open operations have chosen; nobody else chooses until the end of the transaction.
 pub fn chosen_by_others(conn: &mut Connection, id: OperationId) -> Result<Vec<PhoneNumber>, DbError> {
+    hold_lock(conn, CHOICE_LOCK)?;
     let rows: Vec<Option<String>> = operations::table
         .filter(operations::finished_at.is_null().and(operations::id.ne(id.0)))
         .select(operations::chosen)

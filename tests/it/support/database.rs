@@ -91,10 +91,38 @@ impl Database {
         self.everything().await.join("\n")
     }
 
+    /// The first column of the only row of a query.
+    pub(crate) async fn one(&self, query: &str) -> String {
+        let rows = self.rows(query).await;
+        assert_eq!(rows.len(), 1, "{query}: {rows:?}");
+        rows[0].clone()
+    }
+
     /// Runs a statement, whatever it answers.
     pub(crate) async fn execute(&self, statement: &str) {
         let (url, statement) = (self.url.clone(), statement.to_owned());
         tokio::task::spawn_blocking(move || db::execute(&url, &statement).unwrap()).await.unwrap();
+    }
+
+    /// Runs a statement in a transaction that stays open until the answer is dropped.
+    pub(crate) async fn hold(&self, statement: &str) -> std::sync::mpsc::Sender<()> {
+        use diesel::connection::{Connection as _, SimpleConnection as _};
+        let (url, statement) = (self.url.clone(), statement.to_owned());
+        let (let_go, until) = std::sync::mpsc::channel::<()>();
+        let (held, is_held) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let mut conn = diesel::PgConnection::establish(&url).unwrap();
+            let kept = conn.transaction(|conn| {
+                conn.batch_execute(&statement)?;
+                held.send(()).unwrap();
+                // Whoever holds the other end lets go by dropping it.
+                until.recv().ok();
+                Ok::<_, diesel::result::Error>(())
+            });
+            kept.unwrap();
+        });
+        is_held.await.unwrap();
+        let_go
     }
 
     /// Makes the database refuse everybody, or takes them again.
