@@ -4,5 +4,7 @@ mod support;
 
 mod access;
 mod accounts;
+mod forms;
+mod privacy;
 mod schema;
 mod story;
