@@ -73,13 +73,13 @@ impl Database {
     pub(crate) async fn dump(&self) -> String {
         let tables =
             self.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'").await;
-        let mut dump = String::new();
+        let mut dump = vec![];
         for table in tables {
             for row in self.rows(&format!("SELECT * FROM {table}")).await {
-                dump.push_str(&format!("{table}: {row}\n"));
+                dump.push(format!("{table}: {row}"));
             }
         }
-        dump
+        dump.join("\n")
     }
 
     /// Runs a statement, whatever it answers.
