@@ -91,13 +91,6 @@ impl Database {
         self.everything().await.join("\n")
     }
 
-    /// The first column of the only row of a query.
-    pub(crate) async fn one(&self, query: &str) -> String {
-        let rows = self.rows(query).await;
-        assert_eq!(rows.len(), 1, "{query}: {rows:?}");
-        rows[0].clone()
-    }
-
     /// Runs a statement, whatever it answers.
     pub(crate) async fn execute(&self, statement: &str) {
         let (url, statement) = (self.url.clone(), statement.to_owned());
