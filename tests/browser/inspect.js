@@ -142,7 +142,7 @@ function checkControls() {
     if (!words(thing) && !nameOf(thing)) wrong.push(`nothing to read on ${thing.outerHTML.slice(0, 80)}`);
   }
   for (const image of all("img, svg")) {
-    if (!image.hasAttribute("alt") && image.getAttribute("aria-hidden") !== "true" && image.getAttribute("role") !== "img") {
+    if (!image.hasAttribute("hidden") && !image.hasAttribute("alt") && image.getAttribute("aria-hidden") !== "true" && image.getAttribute("role") !== "img") {
       wrong.push(`a picture without words: ${image.outerHTML.slice(0, 80)}`);
     }
   }
@@ -168,8 +168,9 @@ function checkWeight() {
   const parts = performance.getEntriesByType("resource");
   for (const part of parts) if (!part.name.startsWith(location.origin + "/")) wrong.push(`from elsewhere: ${part.name}`);
   if (isSimulator) return;
-  // What is asked for again while something goes on is not a part of the page.
-  const loaded = parts.filter((part) => part.initiatorType !== "fetch");
+  // What is asked for again while something goes on is no part of the page, and the icon is for the browser's own frame.
+  const icon = document.querySelector("link[rel=icon]").href;
+  const loaded = parts.filter((part) => part.initiatorType !== "fetch" && part.name !== icon);
   if (loaded.length > 2) wrong.push(`${loaded.length} requests beside the page: ${loaded.map((part) => part.name)}`);
   const bytes = [page, ...loaded].reduce((sum, part) => sum + part.decodedBodySize, 0);
   if (bytes > 50 * 1024) wrong.push(`${bytes} bytes are more than 50 KB`);

@@ -147,7 +147,7 @@ async fn picture_for_the_readme(app: &TestApp, browser: &Browser, mask: &str) {
     browser.go("about:blank").await;
     let compose = "
         document.body.style.cssText = 'margin: 0; padding: 16px; display: flex; gap: 16px; background: #d9e2df';
-        document.body.replaceChildren(...arguments.map((data) => {
+        document.body.replaceChildren(...[...arguments].map((data) => {
             const image = new Image(616);
             image.src = `data:image/png;base64,${data}`;
             image.style.cssText = 'border-radius: 8px; box-shadow: 0 1px 4px #0004';
