@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "../browser/mod.rs"]
+mod browser;
+
 mod access;
 mod accounts;
 mod admin;

@@ -61,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) channels: Channels,
     pub(crate) webhook_keys: Vec<&'static str>,
     pub(crate) webhook_networks: Vec<&'static str>,
+    /// Whether Maskline's pages lead to the simulator, as in a development start.
+    pub(crate) development: bool,
 }
 
 impl Default for Options {
@@ -74,6 +76,7 @@ impl Default for Options {
             channels: Channels { voice: true, text: true },
             webhook_keys: vec![WEBHOOK_KEY],
             webhook_networks: vec![],
+            development: false,
         }
     }
 }
@@ -101,7 +104,7 @@ impl TestApp {
                 username: "tester".into(),
                 password: "not a secret".into(),
                 account_id: ACCOUNT.into(),
-                maskline_url: None,
+                maskline_url: options.development.then(|| format!("http://{address}/")),
                 webhook_timeout: Duration::from_secs(30),
             },
             clock.clone(),
@@ -132,7 +135,7 @@ impl TestApp {
                 public_url: public_url.parse().unwrap(),
                 trusted_proxies: networks(&options.trusted_proxies),
                 webhook: Proof::new(&keys, Some(ACCOUNT.into()), networks(&options.webhook_networks)),
-                simulator_url: None,
+                simulator_url: options.development.then(|| format!("http://{}/", simulator.address())),
                 workers: 1,
                 decision_time: options.decision_time,
             },

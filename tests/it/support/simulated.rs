@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 pub(crate) struct Simulated {
-    base: String,
+    pub(crate) base: String,
     http: reqwest::Client,
 }
 
