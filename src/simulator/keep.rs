@@ -2,9 +2,10 @@
 //!
 //! It must not know what it keeps. A change is on disk (by atomic rename) before anybody learns of it.
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -72,8 +73,13 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Kept<T> {
         let bytes = serde_json::to_vec(value)
             .map_err(|source| KeepError::Damaged { path: self.path.clone(), source })?;
         let fresh = self.path.with_extension("json.new");
-        fs::write(&fresh, bytes)
+        write_for_us_alone(&fresh, &bytes)
             .and_then(|()| fs::rename(&fresh, &self.path))
             .map_err(|source| KeepError::Disk { path: self.path.clone(), source })
     }
+}
+
+/// The state holds tokens and the webhook's key.
+fn write_for_us_alone(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
 }
