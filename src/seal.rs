@@ -38,7 +38,7 @@ pub struct RootKeys(Vec<Root>);
 /// The setting is not a list of root keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected 32 bytes in base64, or a list like 2:BASE64,1:BASE64 whose first key seals and all of which open"
+    "expected 32 bytes in base64, or a list like 2:BASE64,1:BASE64: the first seals, all open, the last stays"
 )]
 pub struct NotRootKeys;
 
@@ -63,9 +63,10 @@ impl RootKeys {
         STANDARD.encode(secrets::random_bytes::<32>())
     }
 
-    /// A 32-byte key for one purpose, from the root that seals.
+    /// A 32-byte key for one purpose other than sealing, from the last root: what is found by a digest must be found
+    /// after the sealing key has changed, so the last root of the list stays.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        derive(&self.0[0], purpose)
+        self.0.last().map_or([0; 32], |root| derive(root, purpose))
     }
 }
 
@@ -215,6 +216,9 @@ mod tests {
         let rotated = RootKeys::parse(&format!("2:{new},1:{old}")).unwrap();
         assert_eq!(Sealer::new(&rotated).open(&sealed, place), Ok(number()));
         assert_eq!(Sealer::new(&rotated).seal(number(), place)[1..3], [0, 2]);
+        // What is found by a digest is found all the same.
+        let before = Sealer::new(&RootKeys::parse(&old).unwrap());
+        assert_eq!(Sealer::new(&rotated).number_lookup(number()), before.number_lookup(number()));
         assert_eq!(Sealer::new(&RootKeys::parse(&new).unwrap()).open(&sealed, place), Err(DoesNotOpen));
     }
 

@@ -1,4 +1,5 @@
-//! Does what is due: one operation after another, and the forgetting of what is old.
+//! Does what is due: one operation after another; beside it, rounds of ending calls that last too long and of forgetting
+//! what is old.
 //!
 //! Knows only when to ask; what there is to do, `app` knows.
 
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::app::App;
 
@@ -13,12 +15,17 @@ use crate::app::App;
 const NAP: Duration = Duration::from_secs(1);
 /// How long it waits after a fault, so as not to hammer at what is broken.
 const AFTER_FAULT: Duration = Duration::from_secs(3);
-/// How many naps lie between two rounds of forgetting.
-const ROUND: u32 = 600;
+/// How long lies between two looks at calls that last too long.
+const ROUND: Duration = Duration::from_secs(10);
+/// How many of those lie between two rounds of forgetting.
+const ROUNDS_TO_FORGET: u32 = 60;
 
 /// Works until `shutdown` turns true; what was begun is finished.
-pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
-    let mut naps = 0;
+pub async fn run(app: Arc<App>, shutdown: watch::Receiver<bool>) {
+    tokio::join!(operations(&app, shutdown.clone()), rounds(&app, shutdown));
+}
+
+async fn operations(app: &App, mut shutdown: watch::Receiver<bool>) {
     while !*shutdown.borrow() {
         let pause = match app.step().await {
             Ok(true) => continue,
@@ -28,19 +35,29 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
                 AFTER_FAULT
             }
         };
+        tokio::select! {
+            _ = shutdown.changed() => {}
+            () = app.woken() => {}
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+async fn rounds(app: &App, mut shutdown: watch::Receiver<bool>) {
+    let mut round = 0;
+    while !*shutdown.borrow() {
         if let Err(error) = app.end_overlong_calls().await {
             tracing::warn!(%error, "calls that are too long were not looked for");
         }
-        if naps % ROUND == 0
+        if round % ROUNDS_TO_FORGET == 0
             && let Err(error) = app.forget_old().await
         {
             tracing::warn!(%error, "nothing was forgotten");
         }
-        naps += 1;
+        round = round.wrapping_add(1);
         tokio::select! {
             _ = shutdown.changed() => {}
-            () = app.woken() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = sleep(ROUND) => {}
         }
     }
 }

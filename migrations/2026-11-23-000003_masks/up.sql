@@ -11,18 +11,20 @@ CREATE TABLE masks (
     state text NOT NULL CHECK (state IN
         ('requested', 'active', 'paused', 'resting', 'releasing', 'released', 'failed', 'lost')),
     requested_at timestamptz NOT NULL,
-    paused_at timestamptz,
     paused_by text CHECK (paused_by IN ('owner', 'admin', 'system')),
     revoked_at timestamptz,
+    revoked_by text CHECK (revoked_by IN ('owner', 'admin', 'system')),
     rests_until timestamptz,
     released_at timestamptz,
     failure text,
     CHECK (state NOT IN ('active', 'paused', 'resting', 'releasing', 'lost') OR e164 IS NOT NULL),
-    CHECK (state <> 'paused' OR (paused_at IS NOT NULL AND paused_by IS NOT NULL)),
-    CHECK (state NOT IN ('resting', 'releasing') OR (revoked_at IS NOT NULL AND rests_until IS NOT NULL))
+    CHECK (state <> 'paused' OR paused_by IS NOT NULL),
+    CHECK (state NOT IN ('resting', 'releasing')
+        OR (revoked_at IS NOT NULL AND revoked_by IS NOT NULL AND rests_until IS NOT NULL))
 );
 -- A number belongs to one mask while it holds it.
 CREATE UNIQUE INDEX masks_e164 ON masks (e164) WHERE state IN ('active', 'paused', 'resting', 'releasing');
+CREATE INDEX masks_ever_held ON masks (e164);
 CREATE INDEX masks_user_id ON masks (user_id, requested_at);
 CREATE INDEX masks_number_id ON masks (number_id);
 CREATE INDEX masks_requested_at ON masks (requested_at, id);

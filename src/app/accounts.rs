@@ -210,14 +210,14 @@ impl App {
         device: Option<&str>,
     ) -> Result<User, SignInError> {
         let now = self.now();
-        let email: Option<EmailAddress> = email.parse().ok();
-        let wanted = email.clone();
+        let typed = email.trim().to_lowercase();
+        let wanted: Option<EmailAddress> = email.parse().ok();
         let known = self.db.transaction(move |conn| {
             Ok::<_, DbError>(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
         });
         let known = known.await?;
         let on_device = known.as_ref().and_then(|user| self.known_device(user.id, device?));
-        let (guessed, from_there) = self.sign_in_rules(email.as_ref(), address, on_device);
+        let (guessed, from_there) = self.sign_in_rules(&typed, address, on_device);
         let (bucket, is_stranger) = (guessed.bucket, on_device.is_none());
         let rules = [guessed, from_there];
         self.db
@@ -240,8 +240,9 @@ impl App {
         };
         self.db
             .transaction(move |conn| {
-                rates::give_back(conn, &rules, now)?;
-                rates::clear(conn, bucket)
+                // In this order, and no row twice, so that two that are right at once do not wait for each other.
+                rates::clear(conn, bucket)?;
+                rates::give_back(conn, &[from_there], now)
             })
             .await?;
         Ok(user)
@@ -256,7 +257,8 @@ impl App {
         new: &str,
     ) -> Result<(), PasswordError> {
         let now = self.now();
-        let rule = self.guesses(FAILED_SIGN_IN, user.email.as_str());
+        // A bucket apart from sign-ins, which strangers fill.
+        let rule = self.guesses("password change", &user.id.to_string());
         self.db
             .transaction(move |conn| match rates::take(conn, &[rule], now)? {
                 Ok(()) => Ok(()),
@@ -340,15 +342,10 @@ impl App {
     }
 
     /// What a sign-in counts against: the account, or the device it is known on; and where it comes from.
-    fn sign_in_rules(
-        &self,
-        email: Option<&EmailAddress>,
-        address: IpAddr,
-        device: Option<&str>,
-    ) -> (Rule, Rule) {
+    fn sign_in_rules(&self, email: &str, address: IpAddr, device: Option<&str>) -> (Rule, Rule) {
         let guessed = match device {
             Some(device) => self.guesses("failed sign-in on", device),
-            None => self.guesses(FAILED_SIGN_IN, email.map_or("", EmailAddress::as_str)),
+            None => self.guesses(FAILED_SIGN_IN, email),
         };
         let rate = Rate::per_minutes(self.settings.limits.failures_per_address, 10);
         (guessed, self.rule("failed sign-in from", &network(address), rate))

@@ -5,7 +5,7 @@ use crate::db::audit::Actor;
 use crate::db::review::{self, AdminMask, Search};
 use crate::db::{DbError, masks, numbers, users};
 use crate::domain::ids::{MaskId, UserId};
-use crate::domain::mask::{Mask, MaskState, WrongState};
+use crate::domain::mask::{Mask, MaskState, StoppedBy, WrongState};
 use crate::mail::Letter;
 
 /// The longest reason, in characters.
@@ -69,7 +69,7 @@ impl App {
     /// A mask and its owner's address.
     pub async fn any_mask(&self, id: MaskId) -> Result<Option<(Mask, String)>, DbError> {
         let work = move |conn: &mut _| {
-            let Some(mask) = masks::hold(conn, id)? else { return Ok(None) };
+            let Some(mask) = masks::find_any(conn, id)? else { return Ok(None) };
             let owner = users::find(conn, mask.user)?.map_or(String::new(), |user| user.email.to_string());
             Ok::<_, DbError>(Some((mask, owner)))
         };
@@ -85,7 +85,7 @@ impl App {
         let (now, rest, told) = (self.now(), self.settings.limits.rest, reason.clone());
         let work = move |conn: &mut _| {
             let mask = masks::hold(conn, id)?.ok_or(AdminError::NotFound)?;
-            mask.revoke(now + rest)?;
+            mask.revoke(StoppedBy::Admin, now + rest)?;
             let was_resting = matches!(mask.state, MaskState::Resting { .. });
             super::masks::revoke_held(conn, &mask, Actor::Admin(admin), &reason, now, rest)?;
             let owner = users::find(conn, mask.user)?.filter(|_| !was_resting);

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{App, texts};
-use crate::db::calls::{self, Decided, NewCall, PickedUp};
+use crate::db::calls::{self, Decided, KnownCall, NewCall, PickedUp};
 use crate::db::{Connection, DbError, masks, numbers};
 use crate::domain::call::{CalledMask, Caller, Decision, Ending, Instruction, Reason, decide};
 use crate::domain::ids::CallId;
@@ -68,8 +68,8 @@ impl App {
                 destination_is_mask: false,
             };
             let facts = CalledMask { destination_is_mask: leads_to_mask(conn, facts.destination)?, ..facts };
-            if let Some((known, before)) = calls::find_by_event(conn, &event_key)? {
-                return Ok((again(&facts, caller, before), Some(known)));
+            if let Some(known) = calls::find_by_event(conn, &event_key)? {
+                return Ok((again(&facts, caller, known), Some(known.id)));
             }
             let caller_is_mask = leads_to_mask(conn, caller)?;
             let recent = calls::recent(conn, mask.id, lookup, now, limits.talking)?;
@@ -134,14 +134,19 @@ impl App {
     pub async fn end_overlong_calls(&self) -> Result<usize, DbError> {
         let now = self.now();
         let before = now - self.settings.limits.talking - self.settings.limits.ringing;
-        let overlong = self.db.transaction(move |conn| calls::take_overlong(conn, before, now)).await?;
-        for event_key in &overlong {
-            let Some(session) = event_key.strip_prefix(EVENT_PREFIX) else { continue };
-            if let Err(error) = self.carrier.end_session(session).await {
-                tracing::warn!(%error, "a call that is too long was not ended");
+        let overlong = self.db.transaction(move |conn| calls::overlong(conn, before)).await?;
+        let mut ended = 0;
+        for (call, event_key) in overlong {
+            if let Some(session) = event_key.strip_prefix(EVENT_PREFIX)
+                && let Err(error) = self.carrier.end_session(session).await
+            {
+                tracing::warn!(%call, %error, "a call that is too long was not ended");
+                continue;
             }
+            self.db.transaction(move |conn| calls::set_cut(conn, call, now)).await?;
+            ended += 1;
         }
-        Ok(overlong.len())
+        Ok(ended)
     }
 
     fn routed(&self, decision: Decision, call: Option<CallId>) -> Routed {
@@ -185,15 +190,17 @@ fn leads_to_mask(conn: &mut Connection, number: Option<PhoneNumber>) -> Result<b
     number.map_or(Ok(false), |number| masks::is_mask(conn, number))
 }
 
-/// The answer to an event that was answered before: the same, unless the mask does not ring there any more.
-fn again(facts: &CalledMask, caller: Option<PhoneNumber>, before: Decided) -> Decision {
-    match (before, &facts.state, facts.destination) {
+/// The answer to an event that was answered before: the same, unless the mask does not ring there any more, or the call
+/// is over.
+fn again(facts: &CalledMask, caller: Option<PhoneNumber>, known: KnownCall) -> Decision {
+    match (known.decided, &facts.state, facts.destination) {
+        (Decided::Connected, ..) if known.is_over => Decision::TurnAway(Reason::Unavailable),
         (Decided::Connected, MaskState::Active, Some(to)) if !facts.destination_is_mask => {
             Decision::Connect { to, shown: caller.unwrap_or(facts.phone) }
         }
         (Decided::Connected, MaskState::Paused { .. }, _) => Decision::TurnAway(Reason::Paused),
-        (Decided::Connected, _, _) => Decision::TurnAway(Reason::NotInService),
-        (Decided::TurnedAway(reason), _, _) => Decision::TurnAway(reason),
-        (Decided::Rejected, _, _) => Decision::Reject,
+        (Decided::Connected, ..) => Decision::TurnAway(Reason::NotInService),
+        (Decided::TurnedAway(reason), ..) => Decision::TurnAway(reason),
+        (Decided::Rejected, ..) => Decision::Reject,
     }
 }

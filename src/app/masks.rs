@@ -10,7 +10,7 @@ use crate::db::operations::{self, Kind};
 use crate::db::{Connection, DbError, masks, numbers, review, users};
 use crate::domain::ids::{MaskId, NumberId, OperationId, UserId};
 use crate::domain::limits::Limits;
-use crate::domain::mask::{LabelTooLong, Mask, MaskState, PausedBy, WrongState, label};
+use crate::domain::mask::{LabelTooLong, Mask, MaskState, StoppedBy, WrongState, label};
 use crate::domain::phone::PhoneNumber;
 use crate::seal::Place;
 use crate::secrets;
@@ -166,7 +166,7 @@ impl App {
             if let Some(known) = operations::mask_of_key(conn, &key)? {
                 return Ok(known);
             }
-            let stored = numbers::find(conn, user, number)?.ok_or(WishError::NoNumber)?;
+            let stored = numbers::find_to_use(conn, user, number)?.ok_or(WishError::NoNumber)?;
             stored.verified_at.ok_or(WishError::NotVerified)?;
             if masks::is_mask(conn, phone)? {
                 return Err(WishError::NoNumber);
@@ -245,12 +245,12 @@ impl App {
 
     /// The mask turns callers away until it is resumed.
     pub async fn pause_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
-        self.change(user, id, "mask paused", |mask| mask.pause(PausedBy::Owner)).await
+        self.change(user, id, "mask paused", |mask| mask.pause(StoppedBy::Owner)).await
     }
 
     /// The mask rings again.
     pub async fn resume_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
-        self.change(user, id, "mask resumed", |mask| mask.resume(PausedBy::Owner)).await
+        self.change(user, id, "mask resumed", |mask| mask.resume(StoppedBy::Owner)).await
     }
 
     /// The mask rings nobody from now on; until when it can be brought back is the answer.
@@ -258,7 +258,7 @@ impl App {
         let (now, rest) = (self.now(), self.settings.limits.rest);
         let work = move |conn: &mut _| {
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
-            mask.revoke(now + rest)?;
+            mask.revoke(StoppedBy::Owner, now + rest)?;
             Ok(revoke_held(conn, &mask, Actor::User(user), "", now, rest)?)
         };
         self.db.transaction(work).await
@@ -274,14 +274,19 @@ impl App {
         let (now, limits) = (self.now(), self.settings.limits.clone());
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
+            // The number is held before the mask, as where a number is removed with its masks.
+            let led_to = masks::find(conn, user, id)?.ok_or(ChangeError::NotFound)?.number;
+            let number = onto.or(led_to).ok_or(ChangeError::NoNumber)?;
+            let stored = numbers::find_to_use(conn, user, number)?.ok_or(ChangeError::NoNumber)?;
+            stored.verified_at.ok_or(ChangeError::NoNumber)?;
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
             let state = mask.restore(now)?;
-            let number = onto.or(mask.number).ok_or(ChangeError::NoNumber)?;
-            let stored = numbers::find(conn, user, number)?.ok_or(ChangeError::NoNumber)?;
-            stored.verified_at.ok_or(ChangeError::NoNumber)?;
-            let alive = masks::count(conn, user, now)?;
-            if alive.user_alive >= i64::from(limits.masks_per_user.0) {
+            let counts = masks::count(conn, user, now)?;
+            if counts.user_alive >= i64::from(limits.masks_per_user.0) {
                 return Err(ChangeError::Limit(MaskLimit::Alive(limits.masks_per_user.0)));
+            }
+            if counts.all_alive >= i64::from(limits.masks_in_all.0) {
+                return Err(ChangeError::Limit(MaskLimit::House));
             }
             if !operations::withdraw_release(conn, id, now)? {
                 return Err(WrongState::NotResting.into());
@@ -337,18 +342,23 @@ pub(super) fn revoke_held(
     rest: TimeDelta,
 ) -> Result<(), DbError> {
     let until = now + rest;
+    let by = match actor {
+        Actor::User(_) => StoppedBy::Owner,
+        Actor::Admin(_) => StoppedBy::Admin,
+        Actor::System | Actor::Command => StoppedBy::System,
+    };
     let already = matches!(mask.state, MaskState::Resting { .. });
-    if let Ok(state) = mask.revoke(until)
+    if let Ok(state) = mask.revoke(by, until)
         && !already
     {
+        let operation = OperationId(secrets::random_uuid());
         masks::set_state(conn, mask.id, &state, now)?;
-        let key = format!("release|{}|{}", mask.id, now.timestamp_micros());
         operations::insert(
             conn,
-            OperationId(secrets::random_uuid()),
+            operation,
             mask.id,
             Kind::Release,
-            &key,
+            &format!("release|{operation}"),
             now,
             until,
         )?;

@@ -13,6 +13,7 @@ pub mod housekeeping;
 pub mod masks;
 pub mod numbers;
 pub mod operations;
+mod purchases;
 pub mod sessions;
 mod texts;
 

@@ -5,8 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{App, texts};
 use crate::db::audit::{self, Actor};
 use crate::db::numbers::{self, StoredNumber};
-use crate::db::{Connection, DbError, masks, users};
+use crate::db::{Connection, DbError, masks, rates, users};
 use crate::domain::ids::{NumberId, UserId};
+use crate::domain::limits::Rate;
 use crate::domain::mask::Mask;
 use crate::domain::phone::{PhoneNumber, Refusal};
 use crate::domain::user::EmailAddress;
@@ -16,6 +17,9 @@ use crate::secrets;
 
 /// How many numbers may wait to be proved beside the proved ones.
 const WAITING_NUMBERS: u32 = 5;
+
+/// How many numbers a user may try to register in a day, so that nobody finds out which numbers are masks.
+const REGISTERED_A_DAY: u32 = 20;
 
 /// One of a user's numbers, as they see it.
 #[derive(Debug, Clone)]
@@ -37,9 +41,12 @@ pub enum AddError {
     /// It lies in a country that the deployment does not serve.
     #[error("the country is not served")]
     Country,
-    /// It is a mask of ours.
-    #[error("it is a mask")]
-    IsMask,
+    /// It cannot be a real number here: it is a mask of ours, which nobody is told.
+    #[error("it cannot be used")]
+    Unusable,
+    /// The user tried as many as they may in a day.
+    #[error("too many numbers were tried")]
+    TooOften,
     /// The user has as many as they may have.
     #[error("as many numbers as there may be")]
     TooMany,
@@ -65,6 +72,7 @@ impl App {
         }
         let (now, limit, id) =
             (self.now(), self.settings.limits.numbers_per_user, NumberId(secrets::random_uuid()));
+        let registered = self.rule("numbers registered", &user.to_string(), Rate::per_day(REGISTERED_A_DAY));
         let stored = StoredNumber {
             id,
             user,
@@ -74,21 +82,25 @@ impl App {
         };
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
-            if masks::is_mask(conn, number)? {
-                return Err(AddError::IsMask);
-            }
             if let Some(known) = numbers::find_by_lookup(conn, user, stored.lookup)? {
-                return Ok(known.id);
+                return Ok(Ok(known.id));
             }
             let (proved, waiting) = counted(conn, user)?;
             if proved >= limit || waiting >= WAITING_NUMBERS {
                 return Err(AddError::TooMany);
             }
+            if rates::take(conn, &[registered], now)?.is_err() {
+                return Err(AddError::TooOften);
+            }
+            if masks::is_mask(conn, number)? {
+                // Kept, so that the try counts, though it comes to nothing.
+                return Ok(Err(AddError::Unusable));
+            }
             numbers::insert(conn, &stored, now)?;
             audit::write(conn, now, Actor::User(user), "number registered", id.0, "")?;
-            Ok(id)
+            Ok(Ok(id))
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?
     }
 
     /// The user's numbers, the oldest first.
@@ -179,6 +191,7 @@ fn erase(
     now: DateTime<Utc>,
     rest: TimeDelta,
 ) -> Result<usize, DbError> {
+    numbers::hold(conn, id)?;
     let of_number = masks::list_of_number(conn, id)?;
     for mask in &of_number {
         super::masks::revoke_held(conn, mask, actor, "its number was removed", now, rest)?;

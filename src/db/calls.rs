@@ -81,14 +81,28 @@ pub fn insert(conn: &mut Connection, call: &NewCall, now: DateTime<Utc>) -> Resu
     Ok(written > 0)
 }
 
+/// A call that the carrier told of before.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownCall {
+    /// Its name.
+    pub id: CallId,
+    /// What was decided.
+    pub decided: Decided,
+    /// Whether it is over.
+    pub is_over: bool,
+}
+
 /// The call that the carrier told of under that name.
-pub fn find_by_event(conn: &mut Connection, event_key: &str) -> Result<Option<(CallId, Decided)>, DbError> {
-    let row: Option<(Uuid, String)> = calls::table
+pub fn find_by_event(conn: &mut Connection, event_key: &str) -> Result<Option<KnownCall>, DbError> {
+    let row: Option<(Uuid, String, Option<DateTime<Utc>>)> = calls::table
         .filter(calls::event_key.eq(event_key))
-        .select((calls::id, calls::decision))
+        .select((calls::id, calls::decision, calls::ended_at))
         .first(conn)
         .optional()?;
-    row.map(|(id, decision)| Ok((CallId(id), decided(&decision)?))).transpose()
+    let known = |(id, decision, ended_at): (Uuid, String, Option<DateTime<Utc>>)| {
+        Ok(KnownCall { id: CallId(id), decided: decided(&decision)?, is_over: ended_at.is_some() })
+    };
+    row.map(known).transpose()
 }
 
 #[derive(QueryableByName)]
@@ -107,6 +121,8 @@ struct RecentRow {
     caller_ten_seconds: i64,
     #[diesel(sql_type = BigInt)]
     caller_refused: i64,
+    #[diesel(sql_type = BigInt)]
+    own_mask: i64,
 }
 
 /// How much the mask was called of late. A call that never ended counts as live no longer than calls may last.
@@ -126,7 +142,8 @@ pub fn recent(
                 count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'connected') AS caller_day, \
                 count(*) FILTER (WHERE caller_lookup = $3 AND received_at > $2 - interval '10 seconds') \
                     AS caller_ten_seconds, \
-                count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'caller_over_limit') AS caller_refused \
+                count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'caller_over_limit') AS caller_refused, \
+                count(*) FILTER (WHERE decision = 'own_mask') AS own_mask \
          FROM calls WHERE mask_id = $1 AND received_at > $2 - interval '24 hours'",
     )
     .bind::<diesel::sql_types::Uuid, _>(mask.0)
@@ -143,6 +160,7 @@ pub fn recent(
         caller_day: count(row.caller_day),
         caller_ten_seconds: count(row.caller_ten_seconds),
         caller_refused: count(row.caller_refused),
+        own_mask: count(row.own_mask),
     })
 }
 
@@ -304,17 +322,21 @@ pub fn by_day(
     Ok(rows.into_iter().map(|row| (row.day, row.calls)).collect())
 }
 
-/// The carrier's names of calls that go on since before `before`; each is told once.
-pub fn take_overlong(
-    conn: &mut Connection,
-    before: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<Vec<String>, DbError> {
-    let overlong = calls::ended_at.is_null().and(calls::cut_at.is_null()).and(calls::received_at.lt(before));
-    Ok(diesel::update(calls::table.filter(overlong))
-        .set(calls::cut_at.eq(now))
-        .returning(calls::event_key)
-        .get_results(conn)?)
+/// Calls that go on since before `before`, with the carrier's names of them, and were not ended yet.
+pub fn overlong(conn: &mut Connection, before: DateTime<Utc>) -> Result<Vec<(CallId, String)>, DbError> {
+    let rows: Vec<(Uuid, String)> = calls::table
+        .filter(calls::ended_at.is_null().and(calls::cut_at.is_null()).and(calls::received_at.lt(before)))
+        .order(calls::received_at)
+        .limit(100)
+        .select((calls::id, calls::event_key))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, event_key)| (CallId(id), event_key)).collect())
+}
+
+/// Notes that the carrier was told to end the call.
+pub fn set_cut(conn: &mut Connection, id: CallId, now: DateTime<Utc>) -> Result<(), DbError> {
+    diesel::update(calls::table.find(id.0)).set(calls::cut_at.eq(now)).execute(conn)?;
+    Ok(())
 }
 
 /// Forgets calls that came in before `before`.

@@ -1,20 +1,25 @@
 //! Masks: rented numbers with their whole life.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::{count_star, exists};
+use diesel::dsl::{count_star, exists, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use uuid::Uuid;
 
 use super::schema::masks;
 use super::{Connection, DbError, hold_lock};
 use crate::domain::ids::{MaskId, NumberId, UserId};
-use crate::domain::mask::{Mask, MaskState, PausedBy};
+use crate::domain::mask::{Mask, MaskState, StoppedBy};
 use crate::domain::phone::PhoneNumber;
 
 /// States in which a mask counts towards limits.
 const ALIVE: [&str; 3] = ["requested", "active", "paused"];
-/// States in which a mask holds its number.
-const HOLDING: [&str; 4] = ["active", "paused", "resting", "releasing"];
+/// Whether a mask holds its number; in the very words of the partial index, so that a kept plan can use it.
+fn holding() -> SqlLiteral<Bool> {
+    sql("state IN ('active', 'paused', 'resting', 'releasing')")
+}
+
 /// Held while masks are counted in all.
 const COUNT_LOCK: i64 = 7_263_413;
 
@@ -32,6 +37,7 @@ pub(super) struct Row {
     state: String,
     requested_at: DateTime<Utc>,
     paused_by: Option<String>,
+    revoked_by: Option<String>,
     rests_until: Option<DateTime<Utc>>,
     failure: Option<String>,
 }
@@ -64,15 +70,11 @@ fn state(row: &Row) -> Result<MaskState, DbError> {
     Ok(match row.state.as_str() {
         "requested" => MaskState::Requested,
         "active" => MaskState::Active,
-        "paused" => MaskState::Paused {
-            by: match row.paused_by.as_deref() {
-                Some("owner") => PausedBy::Owner,
-                Some("admin") => PausedBy::Admin,
-                Some("system") => PausedBy::System,
-                _ => return Err(broken),
-            },
+        "paused" => MaskState::Paused { by: stopped_by(row.paused_by.as_deref())? },
+        "resting" => MaskState::Resting {
+            until: row.rests_until.ok_or(broken)?,
+            by: stopped_by(row.revoked_by.as_deref())?,
         },
-        "resting" => MaskState::Resting { until: row.rests_until.ok_or(broken)? },
         "releasing" => MaskState::Releasing,
         "released" => MaskState::Released,
         "failed" => MaskState::Failed { reason: row.failure.clone().unwrap_or_default() },
@@ -81,12 +83,16 @@ fn state(row: &Row) -> Result<MaskState, DbError> {
     })
 }
 
-fn paused_by_word(by: PausedBy) -> &'static str {
-    match by {
-        PausedBy::Owner => "owner",
-        PausedBy::Admin => "admin",
-        PausedBy::System => "system",
-    }
+const STOPPED_BY: [(StoppedBy, &str); 3] =
+    [(StoppedBy::Owner, "owner"), (StoppedBy::Admin, "admin"), (StoppedBy::System, "system")];
+
+fn stopped_by(word: Option<&str>) -> Result<StoppedBy, DbError> {
+    let known = STOPPED_BY.iter().find(|(_, known)| Some(*known) == word);
+    known.map(|(by, _)| *by).ok_or(DbError::Unreadable("masks.paused_by or masks.revoked_by"))
+}
+
+fn stopped_by_word(by: StoppedBy) -> &'static str {
+    STOPPED_BY.iter().find(|(known, _)| *known == by).map_or("system", |(_, word)| word)
 }
 
 /// Writes a mask that is wished for.
@@ -123,6 +129,12 @@ pub fn find_to_change(conn: &mut Connection, user: UserId, id: MaskId) -> Result
     Ok(mask.filter(|mask| mask.user == user))
 }
 
+/// The mask of that id, whosever it is.
+pub fn find_any(conn: &mut Connection, id: MaskId) -> Result<Option<Mask>, DbError> {
+    let row = masks::table.find(id.0).select(Row::as_select()).first(conn).optional()?;
+    row.map(Mask::try_from).transpose()
+}
+
 /// The mask of that id, whosever it is, held until the end of the transaction.
 pub fn hold(conn: &mut Connection, id: MaskId) -> Result<Option<Mask>, DbError> {
     let row = masks::table.find(id.0).select(Row::as_select()).for_no_key_update().first(conn).optional()?;
@@ -134,7 +146,7 @@ pub fn hold(conn: &mut Connection, id: MaskId) -> Result<Option<Mask>, DbError> 
 pub fn hold_called(conn: &mut Connection, candidates: &[PhoneNumber]) -> Result<Option<Mask>, DbError> {
     for candidate in candidates {
         let row = masks::table
-            .filter(masks::e164.eq(candidate.e164()).and(masks::state.eq_any(HOLDING)))
+            .filter(masks::e164.eq(candidate.e164()).and(holding()))
             .select(Row::as_select())
             .for_no_key_update()
             .first(conn)
@@ -148,7 +160,7 @@ pub fn hold_called(conn: &mut Connection, candidates: &[PhoneNumber]) -> Result<
 
 /// Whether the number is a mask of ours, living or at rest.
 pub fn is_mask(conn: &mut Connection, number: PhoneNumber) -> Result<bool, DbError> {
-    let held = masks::table.filter(masks::e164.eq(number.e164()).and(masks::state.eq_any(HOLDING)));
+    let held = masks::table.filter(masks::e164.eq(number.e164()).and(holding()));
     Ok(diesel::select(exists(held)).get_result(conn)?)
 }
 
@@ -161,7 +173,7 @@ pub fn known_of(
     let texts: Vec<String> = numbers.iter().map(PhoneNumber::e164).collect();
     let rows: Vec<Option<String>> = masks::table
         .filter(masks::e164.eq_any(texts))
-        .filter(masks::state.eq_any(HOLDING).or(masks::released_at.gt(since)))
+        .filter(holding().or(masks::released_at.gt(since)))
         .select(masks::e164)
         .load(conn)?;
     Ok(rows.iter().flatten().filter_map(|e164| PhoneNumber::from_e164(e164)).collect())
@@ -207,17 +219,22 @@ pub fn set_state(
         MaskState::Active => diesel::update(target)
             .set((
                 word,
-                masks::paused_at.eq(None::<DateTime<Utc>>),
                 masks::paused_by.eq(None::<String>),
                 masks::revoked_at.eq(None::<DateTime<Utc>>),
+                masks::revoked_by.eq(None::<String>),
                 masks::rests_until.eq(None::<DateTime<Utc>>),
             ))
             .execute(conn)?,
-        MaskState::Paused { by } => diesel::update(target)
-            .set((word, masks::paused_at.eq(now), masks::paused_by.eq(paused_by_word(*by))))
-            .execute(conn)?,
-        MaskState::Resting { until } => diesel::update(target)
-            .set((word, masks::revoked_at.eq(now), masks::rests_until.eq(until)))
+        MaskState::Paused { by } => {
+            diesel::update(target).set((word, masks::paused_by.eq(stopped_by_word(*by)))).execute(conn)?
+        }
+        MaskState::Resting { until, by } => diesel::update(target)
+            .set((
+                word,
+                masks::revoked_at.eq(now),
+                masks::revoked_by.eq(stopped_by_word(*by)),
+                masks::rests_until.eq(until),
+            ))
             .execute(conn)?,
         MaskState::Released => {
             diesel::update(target).set((word, masks::released_at.eq(now))).execute(conn)?

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::schema::numbers;
-use super::{Connection, DbError};
+use super::{Connection, DbError, hold_lock};
 use crate::domain::ids::{NumberId, UserId};
 
 /// A real number as stored: what it is, only the sealer can tell.
@@ -57,6 +57,28 @@ pub fn find(conn: &mut Connection, user: UserId, id: NumberId) -> Result<Option<
     row.map(number).transpose()
 }
 
+/// One of the user's numbers, which nobody removes until the end of the transaction.
+pub fn find_to_use(
+    conn: &mut Connection,
+    user: UserId,
+    id: NumberId,
+) -> Result<Option<StoredNumber>, DbError> {
+    let row: Option<Row> = numbers::table
+        .find(id.0)
+        .filter(numbers::user_id.eq(user.0))
+        .select(COLUMNS)
+        .for_share()
+        .first(conn)
+        .optional()?;
+    row.map(number).transpose()
+}
+
+/// Holds the number until the end of the transaction: nobody lets a mask lead to it meanwhile.
+pub fn hold(conn: &mut Connection, id: NumberId) -> Result<(), DbError> {
+    numbers::table.find(id.0).select(numbers::id).for_update().first::<Uuid>(conn).optional()?;
+    Ok(())
+}
+
 /// The number of that id, whosever it is; for calls and codes, never for pages.
 pub fn find_any(conn: &mut Connection, id: NumberId) -> Result<Option<StoredNumber>, DbError> {
     let row: Option<Row> = numbers::table.find(id.0).select(COLUMNS).first(conn).optional()?;
@@ -77,8 +99,11 @@ pub fn find_by_lookup(
     row.map(number).transpose()
 }
 
-/// Who has proved the number of that digest.
+/// Who has proved the number of that digest; nobody else proves it until the end of the transaction.
 pub fn holder(conn: &mut Connection, lookup: [u8; 32]) -> Result<Option<StoredNumber>, DbError> {
+    let mut name = [0; 8];
+    name.copy_from_slice(&lookup[..8]);
+    hold_lock(conn, i64::from_be_bytes(name))?;
     let row: Option<Row> = numbers::table
         .filter(numbers::lookup.eq(lookup.as_slice()).and(numbers::verified_at.is_not_null()))
         .select(COLUMNS)

@@ -31,7 +31,30 @@ impl Kind {
     }
 }
 
-/// An operation that was claimed to be worked on.
+/// What the carrier is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chosen {
+    /// This very number.
+    Number(PhoneNumber),
+    /// Any number that begins with the digits, where the carrier does not list what is free.
+    Prefix(String),
+}
+
+impl Chosen {
+    fn written(&self) -> String {
+        match self {
+            Self::Number(number) => number.e164(),
+            Self::Prefix(prefix) => prefix.clone(),
+        }
+    }
+
+    fn read(text: &str) -> Self {
+        PhoneNumber::from_e164(text).map_or_else(|| Self::Prefix(text.to_owned()), Self::Number)
+    }
+}
+
+/// An operation that was claimed to be worked on. Whoever holds it is known by `attempts`: once another has claimed it,
+/// nothing that this one writes about it counts.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     /// Its name.
@@ -42,8 +65,8 @@ pub struct Claimed {
     pub kind: Kind,
     /// Whether nobody knows what came of the try before.
     pub unclear: bool,
-    /// The number that was chosen before the carrier was asked for it.
-    pub chosen: Option<PhoneNumber>,
+    /// What was chosen before the carrier was asked for it.
+    pub chosen: Option<Chosen>,
     /// How often it was tried, this time included.
     pub attempts: i32,
     /// How often it was looked for at the carrier in vain after an unclear answer.
@@ -145,27 +168,49 @@ fn claimed(row: &ClaimedRow) -> Result<Claimed, DbError> {
         mask: MaskId(row.mask_id),
         kind,
         unclear: row.was != "intended",
-        chosen: row.chosen.as_deref().and_then(PhoneNumber::from_e164),
+        chosen: row.chosen.as_deref().map(Chosen::read),
         attempts: row.attempts,
         absences: row.absences,
         created_at: row.created_at,
     })
 }
 
-/// Writes down which number the carrier will be asked for.
-pub fn set_chosen(conn: &mut Connection, id: OperationId, chosen: PhoneNumber) -> Result<(), DbError> {
-    diesel::update(operations::table.find(id.0)).set(operations::chosen.eq(chosen.e164())).execute(conn)?;
-    Ok(())
+/// Writes down what the carrier will be asked for, under a lease that begins anew; `false` if the lease ran out, and
+/// nothing may be asked for any more.
+pub fn set_chosen(conn: &mut Connection, claimed: &Claimed, chosen: &Chosen) -> Result<bool, DbError> {
+    let written = diesel::sql_query(
+        "UPDATE operations SET chosen = $3, lease_until = clock_timestamp() + interval '60 seconds' \
+         WHERE id = $1 AND attempts = $2 AND state = 'in_flight' AND lease_until > clock_timestamp()",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(claimed.id.0)
+    .bind::<Integer, _>(claimed.attempts)
+    .bind::<Text, _>(chosen.written())
+    .execute(conn)?;
+    Ok(written > 0)
 }
 
-/// The numbers that other open operations have chosen; nobody else chooses until the end of the transaction.
-pub fn chosen_by_others(conn: &mut Connection, id: OperationId) -> Result<Vec<PhoneNumber>, DbError> {
+/// Holds the operation until the end of the transaction, if it is still with whoever claimed it.
+pub fn hold(conn: &mut Connection, claimed: &Claimed) -> Result<bool, DbError> {
+    let held: Option<Uuid> = operations::table
+        .find(claimed.id.0)
+        .filter(
+            operations::attempts.eq(claimed.attempts).and(operations::state.eq_any(["in_flight", "unknown"])),
+        )
+        .select(operations::id)
+        .for_update()
+        .first(conn)
+        .optional()?;
+    Ok(held.is_some())
+}
+
+/// What other open operations have chosen; nobody else chooses until the end of the transaction.
+pub fn chosen_by_others(conn: &mut Connection, id: OperationId) -> Result<Vec<Chosen>, DbError> {
     hold_lock(conn, CHOICE_LOCK)?;
     let rows: Vec<Option<String>> = operations::table
         .filter(operations::finished_at.is_null().and(operations::id.ne(id.0)))
         .select(operations::chosen)
         .load(conn)?;
-    Ok(rows.iter().flatten().filter_map(|chosen| PhoneNumber::from_e164(chosen)).collect())
+    Ok(rows.iter().flatten().map(|chosen| Chosen::read(chosen)).collect())
 }
 
 /// How an operation goes on after a try.

@@ -8,9 +8,9 @@ use super::phone::{Country, PhoneNumber};
 /// The longest label, in characters.
 pub const LONGEST_LABEL: usize = 60;
 
-/// Who stopped a mask for a while; only they start it again.
+/// Who paused or revoked a mask; what others stopped, its owner does not start again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PausedBy {
+pub enum StoppedBy {
     /// Its owner.
     Owner,
     /// An admin.
@@ -29,12 +29,14 @@ pub enum MaskState {
     /// Kept, but calls to it are turned away.
     Paused {
         /// Who paused it.
-        by: PausedBy,
+        by: StoppedBy,
     },
     /// Revoked: rings nobody, can be brought back until then.
     Resting {
         /// When it goes back to the carrier.
         until: DateTime<Utc>,
+        /// Who revoked it.
+        by: StoppedBy,
     },
     /// On its way back to the carrier.
     Releasing,
@@ -108,6 +110,11 @@ pub enum WrongState {
     /// Somebody else paused it.
     #[error("The mask was paused by the people who run this service. Ask them to resume it.")]
     PausedByOther,
+    /// An admin revoked it.
+    #[error(
+        "The mask was revoked by the people who run this service. Ask them if you think that is a mistake."
+    )]
+    RevokedByOther,
     /// Its time to be brought back is over, or never began.
     #[error("The mask cannot be brought back any more.")]
     NotResting,
@@ -115,7 +122,7 @@ pub enum WrongState {
 
 impl Mask {
     /// Its owner pauses it; a paused one stays as it is.
-    pub fn pause(&self, by: PausedBy) -> Result<MaskState, WrongState> {
+    pub fn pause(&self, by: StoppedBy) -> Result<MaskState, WrongState> {
         match &self.state {
             MaskState::Active => Ok(MaskState::Paused { by }),
             paused @ MaskState::Paused { .. } => Ok(paused.clone()),
@@ -124,7 +131,7 @@ impl Mask {
     }
 
     /// It rings again, if whoever asks is the one who paused it.
-    pub fn resume(&self, by: PausedBy) -> Result<MaskState, WrongState> {
+    pub fn resume(&self, by: StoppedBy) -> Result<MaskState, WrongState> {
         match &self.state {
             MaskState::Active => Ok(MaskState::Active),
             MaskState::Paused { by: paused_by } if *paused_by == by => Ok(MaskState::Active),
@@ -134,18 +141,19 @@ impl Mask {
     }
 
     /// It rings nobody from now on, and rests; a resting one stays as it is.
-    pub fn revoke(&self, until: DateTime<Utc>) -> Result<MaskState, WrongState> {
+    pub fn revoke(&self, by: StoppedBy, until: DateTime<Utc>) -> Result<MaskState, WrongState> {
         match &self.state {
-            MaskState::Active | MaskState::Paused { .. } => Ok(MaskState::Resting { until }),
+            MaskState::Active | MaskState::Paused { .. } => Ok(MaskState::Resting { until, by }),
             resting @ MaskState::Resting { .. } => Ok(resting.clone()),
             _ => Err(WrongState::NotInService),
         }
     }
 
-    /// It comes back from its rest.
+    /// Its owner brings it back from its rest, unless an admin revoked it.
     pub fn restore(&self, now: DateTime<Utc>) -> Result<MaskState, WrongState> {
         match &self.state {
-            MaskState::Resting { until } if now < *until => Ok(MaskState::Active),
+            MaskState::Resting { by: StoppedBy::Admin, .. } => Err(WrongState::RevokedByOther),
+            MaskState::Resting { until, .. } if now < *until => Ok(MaskState::Active),
             _ => Err(WrongState::NotResting),
         }
     }
@@ -190,22 +198,24 @@ mod tests {
 
     #[test]
     fn who_paused_may_resume() {
-        let by_admin = mask(MaskState::Paused { by: PausedBy::Admin });
-        assert_eq!(by_admin.resume(PausedBy::Owner), Err(WrongState::PausedByOther));
-        assert_eq!(by_admin.resume(PausedBy::Admin), Ok(MaskState::Active));
-        assert_eq!(by_admin.pause(PausedBy::Owner), Ok(by_admin.state.clone()));
+        let by_admin = mask(MaskState::Paused { by: StoppedBy::Admin });
+        assert_eq!(by_admin.resume(StoppedBy::Owner), Err(WrongState::PausedByOther));
+        assert_eq!(by_admin.resume(StoppedBy::Admin), Ok(MaskState::Active));
+        assert_eq!(by_admin.pause(StoppedBy::Owner), Ok(by_admin.state.clone()));
     }
 
     #[test]
     fn a_revoked_mask_comes_back_only_while_it_rests() {
         let until = DateTime::UNIX_EPOCH;
-        let resting = mask(MaskState::Active).revoke(until).map(mask).unwrap();
+        let resting = mask(MaskState::Active).revoke(StoppedBy::Owner, until).map(mask).unwrap();
         let second = chrono::TimeDelta::seconds(1);
         assert_eq!(resting.restore(until - second), Ok(MaskState::Active));
         assert_eq!(resting.restore(until), Err(WrongState::NotResting));
-        assert_eq!(resting.pause(PausedBy::Owner), Err(WrongState::NotInService));
+        assert_eq!(resting.pause(StoppedBy::Owner), Err(WrongState::NotInService));
+        let by_admin = mask(MaskState::Active).revoke(StoppedBy::Admin, until).map(mask).unwrap();
+        assert_eq!(by_admin.restore(until - second), Err(WrongState::RevokedByOther));
         assert_eq!(mask(MaskState::Released).restore(until - second), Err(WrongState::NotResting));
-        assert_eq!(mask(MaskState::Requested).revoke(until), Err(WrongState::NotInService));
+        assert_eq!(mask(MaskState::Requested).revoke(StoppedBy::Owner, until), Err(WrongState::NotInService));
     }
 
     #[test]

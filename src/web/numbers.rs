@@ -101,8 +101,11 @@ pub(super) async fn create(signed_in: SignedIn, form: Form<NumberForm>) -> Resul
                 names.join(", ")
             )
         }
-        Err(AddError::IsMask) => {
-            "That number is a mask itself. Type the number of a real phone of yours.".to_owned()
+        Err(AddError::Unusable) => {
+            "That number cannot be used here. Type the number of a real phone of yours.".to_owned()
+        }
+        Err(AddError::TooOften) => {
+            "You tried as many numbers as you may in a day. Please try again tomorrow.".to_owned()
         }
         Err(AddError::TooMany) => format!(
             "You can have {} numbers. Remove one before you add another.",

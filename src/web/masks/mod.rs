@@ -21,7 +21,7 @@ use super::sign_in::Nothing;
 use crate::app::masks::{ChangeError, ListedMask, MaskLimit};
 use crate::app::numbers::OwnNumber;
 use crate::domain::ids::{MaskId, NumberId};
-use crate::domain::mask::{Mask, MaskState};
+use crate::domain::mask::{Mask, MaskState, StoppedBy};
 
 /// A mask in a list.
 pub(super) struct MaskCard {
@@ -205,7 +205,7 @@ pub(super) async fn ask_to_revoke(
     let (app, id) = (signed_in.app(), MaskId(*id));
     let mask = app.mask(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
     let (now, rest) = (app.now(), app.settings().limits.rest);
-    if mask.revoke(now + rest).is_err() || matches!(mask.state, MaskState::Resting { .. }) {
+    if mask.revoke(StoppedBy::Owner, now + rest).is_err() || matches!(mask.state, MaskState::Resting { .. }) {
         return Ok(signed_in.visitor.redirect(&format!("/masks/{id}"), None));
     }
     shown(&RevokePage {

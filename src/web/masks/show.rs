@@ -12,7 +12,7 @@ use crate::app::masks::{ChangeError, ShownCall, ShownMask};
 use crate::db::calls::{Decided, PAGE};
 use crate::domain::call::{Ending, Reason};
 use crate::domain::ids::MaskId;
-use crate::domain::mask::{Mask, MaskState, PausedBy};
+use crate::domain::mask::{Mask, MaskState, StoppedBy};
 use crate::web::error::PageError;
 use crate::web::flash::Flash;
 use crate::web::forms::Form;
@@ -93,10 +93,10 @@ pub(super) async fn show_page(
         notes: notes(&mask),
         leads_to: number.as_ref().map(Number::from),
         made: moment(mask.requested_at, now, zone),
-        may_pause: mask.pause(PausedBy::Owner).is_ok() && mask.state == MaskState::Active,
-        may_resume: mask.state == (MaskState::Paused { by: PausedBy::Owner }),
+        may_pause: mask.pause(StoppedBy::Owner).is_ok() && mask.state == MaskState::Active,
+        may_resume: mask.state == (MaskState::Paused { by: StoppedBy::Owner }),
         may_restore: mask.restore(now).is_ok() && (number.is_some() || !restore_onto.is_empty()),
-        may_revoke: mask.revoke(now).is_ok() && !resting,
+        may_revoke: mask.revoke(StoppedBy::Owner, now).is_ok() && !resting,
         restore_onto,
         label_value: mask.label,
         days,
@@ -123,11 +123,14 @@ fn progress(mask: &Mask, signed_in: &SignedIn) -> String {
             "We are asking the phone company for a number. It usually takes a few seconds.".to_owned()
         }
         MaskState::Active => "Calls to this number ring your phone.".to_owned(),
-        MaskState::Paused { by: PausedBy::Owner } => "Callers hear that you take no calls now.".to_owned(),
+        MaskState::Paused { by: StoppedBy::Owner } => "Callers hear that you take no calls now.".to_owned(),
         MaskState::Paused { .. } => {
             "The people who run this service paused it. Callers hear that you take no calls now.".to_owned()
         }
-        MaskState::Resting { until } => {
+        MaskState::Resting { by: StoppedBy::Admin, .. } => {
+            "The people who run this service revoked it. It is not in service any more; ask them if you think that is a mistake.".to_owned()
+        }
+        MaskState::Resting { until, .. } => {
             let day = in_words_of_day(*until, now, zone);
             format!("It is not in service any more; you can bring it back until {day}.")
         }
