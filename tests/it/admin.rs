@@ -1,1 +1,198 @@
-//! To come.
+//! What admins see of all masks, what they may do, and what nobody else may.
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::support::{CALLER, REAL, TestApp};
+
+const PATH: &str = "/admin/masks";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_finds_masks_and_never_sees_a_real_number() {
+    let app = TestApp::start().await;
+    let (mut ada, of_ada) = app.with_number("ada", REAL).await;
+    let (path, first) = app.mask(&mut ada, &of_ada).await;
+    let (mut bob, of_bob) = app.with_number("bob", "+13055550142").await;
+    let (_, second) = app.mask(&mut bob, &of_bob).await;
+    app.simulator.call(CALLER, &first, "answered", 5).await;
+    ada.submit(&path, &format!("{path}/pause"), &[]).await;
+
+    let mut admin = app.admin().await;
+    let mut look = async |query: &str| {
+        let page = admin.get(&format!("{PATH}{query}")).await;
+        assert_eq!(page.status, 200);
+        for real in ["5550101", "555-0101", "5550142", "555-0142", "4155550123", "555-0123"] {
+            // What the admin typed stands in the field again.
+            assert!(query.contains(real) || !page.text.contains(real), "{real} in {}", page.text);
+        }
+        (page.text.contains(&first), page.text.contains(&second), page.words())
+    };
+    let (.., words) = look("").await;
+    assert!(words.contains("2 of 2 masks found; 1 are in service."), "{words}");
+    assert!(words.contains("ada@example.com ··01 Paused"), "{words}");
+    assert!(words.contains("bob@example.com ··42"), "{words}");
+    assert!(words.contains("a moment ago 1 Revoke"), "the last call and the calls of 30 days: {words}");
+    let middle = &first[5..9];
+    for (query, found) in [
+        ("?q=ada", (true, false)),
+        ("?q=BOB%40example", (false, true)),
+        ("?q=example.com", (true, true)),
+        (&format!("?q={}", &second[2..]), (false, true)),
+        ("?q=407-555", (true, false)),
+        (&format!("?q={middle}"), (true, true)),
+        ("?state=paused", (true, false)),
+        ("?state=active&q=bob", (false, true)),
+        ("?state=resting", (false, false)),
+        ("?state=nonsense", (true, true)),
+        // By the real number nobody is found, nor by what a search means elsewhere.
+        ("?q=4075550101", (false, false)),
+        ("?q=555-0142", (false, false)),
+        ("?q=%25", (false, false)),
+        ("?q=_da", (false, false)),
+        ("?q=%27%20OR%201%3D1", (false, false)),
+        ("?q=%00ada", (true, false)),
+        ("?q=ada&page=2", (false, false)),
+    ] {
+        let (has_first, has_second, words) = look(query).await;
+        assert_eq!((has_first, has_second), found, "{query}: {words}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_all_masks_comes_in_pages() {
+    let app = TestApp::start().await;
+    let (_, number) = app.with_number("ada", REAL).await;
+    let many = format!(
+        "INSERT INTO masks (id, user_id, number_id, country, e164, label, state, requested_at) \
+         SELECT gen_random_uuid(), user_id, id, 'US', '+1407555' || (1000 + n), 'x', 'active', \
+                created_at + n * interval '1 second' \
+         FROM numbers, generate_series(1, 120) n WHERE id = '{number}'"
+    );
+    app.database.execute(&many).await;
+    let mut admin = app.admin().await;
+    for (page, rows, newest, words) in [
+        (1, 50, "+14075551120", "Masks 1 to 50 of 120"),
+        (2, 50, "+14075551070", "Masks 51 to 100 of 120"),
+        (3, 20, "+14075551020", "Masks 101 to 120 of 120"),
+    ] {
+        let found = admin.get(&format!("{PATH}?q=ada&page={page}")).await;
+        assert_eq!(found.text.matches("ada@example.com").count(), rows);
+        assert!(found.text.contains(newest) && found.words().contains(words), "{}", found.words());
+        let on = format!("q=ada&#38;state=&#38;page={}", page + 1);
+        assert_eq!(found.text.contains(&on), page < 3, "{}", found.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_revokes_with_a_reason_that_the_owner_is_told() {
+    let app = TestApp::start().await;
+    let (mut ada, number) = app.with_number("ada", REAL).await;
+    let (path, mask) = app.mask(&mut ada, &number).await;
+    let mut admin = app.admin().await;
+    let revocation = format!("/admin{path}/revocation");
+    let page = admin.get(&revocation).await;
+    assert!(page.words().contains("It belongs to ada@example.com ."), "{}", page.words());
+    assert!(!page.text.contains("5550101"));
+    for reason in ["", "   ", "\u{0}\n", &"x".repeat(201)] {
+        let page = admin.submit(&revocation, &revocation, &[("reason", reason)]).await;
+        assert_eq!(page.status, 422);
+        assert!(page.words().contains("Give a reason of at most 200 characters"), "{}", page.words());
+    }
+    assert_eq!(app.simulator.call(CALLER, &mask, "answered", 5).await["rang"], json!([REAL]));
+
+    let reason = format!("Used to <sell> & {}", "é".repeat(150));
+    let done = admin.submit(&revocation, &revocation, &[("reason", &reason)]).await;
+    assert_eq!(done.location(), PATH, "{}", done.words());
+    assert!(admin.get(PATH).await.words().contains("Its owner is told, with your reason."));
+    let trace = app.simulator.call(CALLER, &mask, "answered", 5).await;
+    assert_eq!(trace["rang"], json!([]), "{trace}");
+    assert!(trace["heard"].to_string().contains("not in service"), "{trace}");
+    let letter = app.simulator.letter("ada@example.com").await;
+    let folded = letter.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(folded.contains(&reason) && folded.contains("before 7 January 2027"), "{letter}");
+    assert!(!letter.contains("5550101") && !letter.contains("admin@"), "{letter}");
+    assert!(ada.get(&path).await.words().contains("you can bring it back until 7 January 2027."));
+
+    let audit = format!(
+        "SELECT a.actor, u.email, a.detail FROM audit a JOIN users u ON u.id = a.actor_id \
+         WHERE a.action = 'mask revoked' AND a.subject_id = '{}'",
+        path.rsplit('/').next().unwrap()
+    );
+    assert_eq!(app.database.one(&audit).await, format!("admin|admin@example.com|{reason}"));
+
+    // Revoked once more, it rests no longer, and nobody is told again.
+    app.clock.advance(TimeDelta::days(1));
+    let mut admin = app.back_again("admin").await;
+    admin.submit(PATH, &revocation, &[("reason", "again")]).await;
+    assert_eq!(app.database.one(&audit).await, format!("admin|admin@example.com|{reason}"));
+    let unknown = "/admin/masks/00000000-0000-4000-8000-000000000000/revocation";
+    assert_eq!(admin.get(unknown).await.status, 404);
+    assert_eq!(admin.submit(PATH, unknown, &[("reason", "x")]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_comes_near() {
+    let app = TestApp::start().await;
+    let (mut ada, number) = app.with_number("ada", REAL).await;
+    let (path, mask) = app.mask(&mut ada, &number).await;
+    let revocation = format!("/admin{path}/revocation");
+    let mut eve = app.signed_in("eve").await;
+    for client in [&mut eve, &mut ada] {
+        for page in [
+            client.get(PATH).await,
+            client.get(&format!("{PATH}?q=ada")).await,
+            client.get(&revocation).await,
+            client.submit("/masks", &revocation, &[("reason", "mine")]).await,
+        ] {
+            assert_eq!(page.status, 403, "{}", page.words());
+            assert!(!page.text.contains(&mask) && !page.text.contains("ada@"), "{}", page.text);
+        }
+        assert!(!client.get("/masks").await.text.contains(PATH), "no way there is shown");
+    }
+    let mut nobody = app.anonymous();
+    for page in [nobody.get(PATH).await, nobody.get(&revocation).await] {
+        assert_eq!((page.status, page.location().starts_with("/sign-in")), (303, true), "{}", page.words());
+    }
+    let page = nobody.submit("/sign-in", &revocation, &[("reason", "x")]).await;
+    assert!(matches!(page.status, 303 | 403), "{}", page.status);
+    assert_eq!(app.simulator.call(CALLER, &mask, "answered", 5).await["rang"], json!([REAL]));
+
+    // Whoever is no admin any more is out at the next request.
+    let mut admin = app.admin().await;
+    assert_eq!(admin.get(PATH).await.status, 200);
+    app.database.execute("UPDATE users SET role = 'user' WHERE email = 'admin@example.com'").await;
+    assert_eq!(admin.get(PATH).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_a_mask_is_written_down() {
+    let app = TestApp::start().await;
+    let (mut ada, number) = app.with_number("ada", REAL).await;
+    let (path, _) = app.mask(&mut ada, &number).await;
+    for (step, fields) in [
+        ("label", vec![("label", "Flat")]),
+        ("pause", vec![]),
+        ("resumption", vec![]),
+        ("revocation", vec![]),
+        ("restoration", vec![]),
+    ] {
+        let done = ada.submit(&path, &format!("{path}/{step}"), &fields).await;
+        assert_eq!(done.location(), path, "{step}: {}", done.words());
+    }
+    let id = path.rsplit('/').next().unwrap();
+    let audit = format!("SELECT actor, action FROM audit WHERE subject_id = '{id}' ORDER BY id");
+    assert_eq!(
+        app.database.rows(&audit).await,
+        [
+            "user|mask requested",
+            "system|mask rented",
+            "user|mask labelled",
+            "user|mask paused",
+            "user|mask resumed",
+            "user|mask revoked",
+            "user|mask restored",
+        ]
+    );
+    let numbers = format!("SELECT action FROM audit WHERE subject_id = '{number}' ORDER BY id");
+    assert_eq!(app.database.rows(&numbers).await, ["number registered", "number proved"]);
+}

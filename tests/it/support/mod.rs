@@ -48,6 +48,8 @@ pub(crate) struct TestApp {
     stop: tokio::sync::watch::Sender<bool>,
     server: actix_web::dev::ServerHandle,
     carrier: Option<Simulator>,
+    roots: RootKeys,
+    tropo: Arc<Tropo>,
     _folder: tempfile::TempDir,
 }
 
@@ -110,7 +112,7 @@ impl TestApp {
             clock.clone(),
         )
         .unwrap();
-        let tropo = set_up(simulator.address(), address).await;
+        let tropo = Arc::new(set_up(simulator.address(), address).await);
         let database = Database::create().await;
         let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
         let settings = Settings {
@@ -127,7 +129,7 @@ impl TestApp {
         let roots = RootKeys::parse(&RootKeys::generate()).unwrap();
         let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
         let db = Db::new(&database.url, 8);
-        let app = Arc::new(App::new(db, clock.clone(), &roots, Arc::new(tropo), mailer, settings));
+        let app = Arc::new(App::new(db, clock.clone(), &roots, tropo.clone(), mailer, settings));
         let server = web::serve(
             listener,
             app.clone(),
@@ -158,8 +160,19 @@ impl TestApp {
             stop,
             server: handle,
             carrier: Some(simulator),
+            roots,
+            tropo,
             _folder: folder,
         }
+    }
+
+    /// The same deployment with other rules, as after a restart.
+    pub(crate) fn with_rules(&self, change: impl FnOnce(&mut Settings)) -> App {
+        let mut settings = self.app.settings().clone();
+        change(&mut settings);
+        let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
+        let db = Db::new(&self.database.url, 2);
+        App::new(db, self.clock.clone(), &self.roots, self.tropo.clone(), mailer, settings)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
