@@ -138,7 +138,7 @@ impl App {
     /// Writes down the wish for a mask; the worker asks the carrier. The same form sent twice is one wish.
     pub async fn wish_mask(&self, user: UserId, wish: Wish) -> Result<MaskId, WishError> {
         let label = label(&wish.label)?;
-        if wish.token.len() < 16 || wish.token.len() > 64 {
+        if !is_token(&wish.token) {
             return Err(WishError::NoToken);
         }
         let number = wish.number;
@@ -318,6 +318,12 @@ impl App {
         let caller = sealed.and_then(|sealed| self.sealer.open(sealed, Place::caller(call.id.0)).ok());
         ShownCall { call, caller }
     }
+}
+
+/// Whether a form's token may be one that our pages make.
+fn is_token(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (16..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Revokes a mask that is held: it rests, and its release is due at the end of the rest. One that never came to be, or
