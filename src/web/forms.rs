@@ -67,6 +67,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
         Box::pin(async move {
             let body =
                 body.await.map_err(|error| PageError::of_status(error.as_response_error().status_code()))?;
+            if request.content_type() != "application/x-www-form-urlencoded" {
+                return Err(PageError::Unreadable);
+            }
             let text = std::str::from_utf8(&body).map_err(|_| PageError::Unreadable)?;
             let token = web::Query::<Token>::from_query(text).map_err(|_| PageError::ForeignForm)?;
             if is_cross_site(&request) || !is_ours(&request, &token.csrf) {
