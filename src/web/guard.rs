@@ -74,6 +74,12 @@ fn device_cookie(settings: &Settings) -> &'static str {
     if settings.is_https() { "__Host-device" } else { "device" }
 }
 
+impl From<&User> for UserView {
+    fn from(user: &User) -> Self {
+        Self { email: user.email.to_string(), admin: user.role == Role::Admin }
+    }
+}
+
 /// Who looks at an error page.
 #[derive(Clone)]
 struct Looking(Option<UserView>);
@@ -92,8 +98,7 @@ impl Visitor {
         Page {
             title: title.to_owned(),
             csrf: forms::token(&self.app, cookie, user.map(|user| user.id)),
-            user: user
-                .map(|user| UserView { email: user.email.to_string(), admin: user.role == Role::Admin }),
+            user: user.map(UserView::from),
             flash: flash.map(|(kind, text)| super::page::FlashView { kind, text: text.to_owned() }),
             path: self.request.path().to_owned(),
             simulator_url: self.settings.simulator_url.clone(),
@@ -253,7 +258,7 @@ pub(super) async fn frame(
     request.extensions_mut().insert(form.clone());
     let is_read = request.method() == Method::GET;
     let answer = next.call(request).await?.map_into_boxed_body();
-    let mut answer = with_error_page(answer);
+    let mut answer = with_error_page(answer).await;
     let is_page = is_html(answer.response());
     if is_page && form.is_new {
         answer.response_mut().add_cookie(&forms::cookie(&form.value, &settings))?;
@@ -268,7 +273,7 @@ fn is_html(answer: &HttpResponse) -> bool {
     answer.headers().get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"))
 }
 
-fn with_error_page(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+async fn with_error_page(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let error = answer.response().error().and_then(|error| error.as_error::<PageError>()).cloned();
     let status = answer.status();
     let is_error = status.is_client_error() || status.is_server_error();
@@ -282,10 +287,10 @@ fn with_error_page(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody>
     let cookies: Vec<_> = answer.response().cookies().map(actix_web::cookie::Cookie::into_owned).collect();
     // Asking for the session borrows what belongs to the request, so it comes first.
     let whose = session::read(&request.get_session()).map(|(user, _)| user);
+    let user = looking(&request, whose).await;
     let page = {
         let extensions = request.extensions();
         let cookie = extensions.get::<FormCookie>().map_or("", |cookie| cookie.value.as_str());
-        let user = extensions.get::<Looking>().and_then(|Looking(user)| user.clone());
         let app = request.app_data::<web::Data<App>>();
         Page {
             csrf: app.map_or_else(String::new, |app| forms::token(app, cookie, whose)),
@@ -301,6 +306,16 @@ fn with_error_page(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody>
         let _ = shown.add_cookie(cookie);
     }
     ServiceResponse::new(request, shown)
+}
+
+/// Who looks at an error page. Where the request was refused before anybody asked for the user, that is done now.
+async fn looking(request: &HttpRequest, whose: Option<UserId>) -> Option<UserView> {
+    let known = request.extensions().get::<Looking>().cloned();
+    if let Some(Looking(user)) = known {
+        return user;
+    }
+    let app = request.app_data::<web::Data<App>>()?;
+    app.user(whose?).await.ok().flatten().as_ref().map(UserView::from)
 }
 
 /// Around the sessions: where those cannot be read or written, the database is away, and the page says so.
