@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use maskline::domain::user::Role;
 use maskline::secrets;
 
 use crate::support::{Client, Options, PASSWORD, Page, TestApp};
@@ -209,9 +210,7 @@ async fn a_password_is_long_and_unusual_and_taken_exactly_as_it_is_typed() {
 
     // The shortest and the longest that may be; past the longest, nothing is cut off.
     for (name, password) in [("bob", "kelp drum 90 fy"), ("eve", &too_long[..256])] {
-        let invited = app
-            .app
-            .invite(format!("{name}@example.com").parse().unwrap(), maskline::domain::user::Role::User);
+        let invited = app.app.invite(format!("{name}@example.com").parse().unwrap(), Role::User);
         let link = invited.await.unwrap().replace(&app.url(""), "");
         let page = app.anonymous().submit(&link, &link, &[("new_password", password)]).await;
         assert_eq!(page.status, 303, "{}", page.text);
@@ -378,7 +377,7 @@ async fn a_copy_of_the_database_opens_no_session() {
     assert!(key.len() >= 22, "{key}");
     let dump = app.database.dump().await;
     assert!(!dump.contains(&key) && !dump.contains(&ada.cookies["sid"]), "{dump}");
-    let digest: String = secrets::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = secrets::hex(&secrets::digest(key.as_bytes()));
     let kept = app.database.rows("SELECT encode(key_digest, 'hex') FROM sessions").await;
     assert_eq!(kept, [digest]);
     assert!(!dump.contains(PASSWORD));
@@ -482,6 +481,16 @@ async fn a_change_of_role_counts_at_once() {
     assert_eq!(ada.get("/admin/masks").await.status, 200);
     assert!(ada.get("/masks").await.text.contains("/admin/masks"));
 
+    // An invitation as an admin counts for who has an account, once its link is used.
+    let mut bob = app.signed_in("bob").await;
+    let link = app.app.invite("bob@example.com".parse().unwrap(), Role::Admin).await.unwrap();
+    let link = link.replace(&app.url(""), "");
+    assert_eq!(bob.get("/admin/masks").await.status, 403);
+    let mut elsewhere = app.anonymous();
+    assert_eq!(elsewhere.submit(&link, &link, &[("new_password", OTHER_PASSWORD)]).await.status, 303);
+    assert_eq!(elsewhere.get("/admin/masks").await.status, 200);
+    assert!(!bob.is_in().await);
+
     app.database.execute("UPDATE users SET role = 'user'").await;
     assert_eq!(ada.get("/admin/masks").await.status, 403);
     assert!(ada.is_in().await);
@@ -539,11 +548,7 @@ async fn cookies_are_strict_and_behind_https_bound_to_the_host() {
     })
     .await;
     for (app, prefix, secure) in [(&http, "", false), (&https, "__Host-", true)] {
-        let link = app
-            .app
-            .invite("ada@example.com".parse().unwrap(), maskline::domain::user::Role::User)
-            .await
-            .unwrap();
+        let link = app.app.invite("ada@example.com".parse().unwrap(), Role::User).await.unwrap();
         let link = &link[link.find("/links/").unwrap()..];
         let mut ada = app.anonymous().at("203.0.113.5");
         ada.extra.push(("x-forwarded-proto", "https".into()));

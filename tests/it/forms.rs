@@ -1,5 +1,6 @@
 //! Bad input: forms from elsewhere, broken, too long, with too much in them; and the headers of every kind of answer.
 
+use maskline::domain::user::Role;
 use maskline::web::ROUTES;
 use reqwest::Method;
 
@@ -507,8 +508,7 @@ async fn every_page_is_small_pure_and_has_a_head() {
     ] {
         shared += nobody.get(landing.between(before, after)).await.text.len();
     }
-    let link =
-        app.app.invite("bob@example.com".parse().unwrap(), maskline::domain::user::Role::User).await.unwrap();
+    let link = app.app.invite("bob@example.com".parse().unwrap(), Role::User).await.unwrap();
     let link = link.replace(&app.url(""), "");
     let of_nobody = [
         "/",
@@ -554,6 +554,10 @@ async fn every_page_is_small_pure_and_has_a_head() {
             assert_eq!(head.status().as_u16(), page.status, "HEAD {path}");
             assert_eq!(Page::of(head).await.text, "", "HEAD {path}");
         }
+    }
+    for path in [landing.between("rel=\"stylesheet\" href=\"", "\""), "/healthz", "/readyz", "/favicon.ico"] {
+        let head = nobody.request(Method::HEAD, path).send().await.unwrap();
+        assert_eq!((head.status().as_u16(), Page::of(head).await.text.as_str()), (200, ""), "HEAD {path}");
     }
     assert!(titles.len() > 14, "{titles:?}");
     assert_eq!(app.database.rows("SELECT count(*) FROM calls").await, ["6"]);

@@ -70,7 +70,9 @@ async fn the_code_sees_the_tables_that_the_migrations_make() {
         let (table, column) = row.split_once('|').unwrap();
         made.entry(table.to_owned()).or_default().push(column.to_owned());
     }
-    made.values_mut().for_each(|columns| columns.sort());
+    for columns in made.values_mut() {
+        columns.sort();
+    }
     let seen = as_the_code_sees_it();
     let columns: BTreeMap<_, _> =
         seen.iter().map(|(table, (_, columns))| (table.clone(), columns.clone())).collect();
