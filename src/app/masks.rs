@@ -325,9 +325,9 @@ impl App {
     }
 }
 
-/// Whether a form's token may be one that our pages make.
+/// Whether a form's token has only what may stand in an address: ours do, and no other byte reaches a query.
 fn is_token(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     (16..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 

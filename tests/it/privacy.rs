@@ -189,7 +189,11 @@ impl Story {
         for secret in [SECRET, WRONG, PASSWORD, &self.token, WEBHOOK_KEY, &self.ada.cookies["sid"]] {
             assert!(!dump.contains(secret), "{secret} in the tables: {}", around(dump, secret));
         }
-        assert!(!dump.contains(&format!("|{}|", self.code)), "the code in the tables");
+        let as_text = |mark: char| format!("{mark}{}", self.code);
+        assert!(
+            !['"', ' ', ':', '|'].iter().any(|mark| dump.contains(&as_text(*mark))),
+            "the code in the tables"
+        );
     }
 
     fn assert_silent(&self, log: &str) {
