@@ -154,6 +154,16 @@ pub(super) fn moment(at: DateTime<Utc>, now: DateTime<Utc>, zone: Tz) -> Moment 
     }
 }
 
+/// The time of a call in words, which has the time of day however long ago it was: several calls may fall on one day.
+pub(super) fn moment_of_call(at: DateTime<Utc>, now: DateTime<Utc>, zone: Tz) -> Moment {
+    let told = moment(at, now, zone);
+    let there = at.with_timezone(&zone);
+    if (now.with_timezone(&zone).date_naive() - there.date_naive()).num_days() < 7 {
+        return told;
+    }
+    Moment { words: format!("{}, {}", told.words, there.format("%H:%M")), ..told }
+}
+
 /// A day in words: `6 January`, with the year where it is another.
 pub(super) fn in_words_of_day(at: DateTime<Utc>, now: DateTime<Utc>, zone: Tz) -> String {
     let (there, here) = (at.with_timezone(&zone), now.with_timezone(&zone));
@@ -223,6 +233,14 @@ mod tests {
         assert_eq!(said(now - TimeDelta::days(20), Tz::UTC), "3 November");
         assert_eq!(said(now - TimeDelta::days(400), Tz::UTC), "19 October 2025");
         assert_eq!(said(now + TimeDelta::days(45), Tz::UTC), "7 January 2027");
+    }
+
+    #[test]
+    fn a_call_of_long_ago_still_has_its_time_of_day() {
+        let now = Utc.with_ymd_and_hms(2026, 11, 23, 9, 30, 0).unwrap();
+        let said = |days| moment_of_call(now - TimeDelta::days(days), now, Tz::UTC).words;
+        assert_eq!(said(3), "Friday, 09:30");
+        assert_eq!(said(20), "3 November, 09:30");
     }
 
     #[test]

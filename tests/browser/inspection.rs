@@ -19,13 +19,9 @@ impl Browser {
         let number = self.count();
         self.inspect(name, "all").await;
         self.photograph(&format!("{}{number:02}-{name}", self.set())).await;
-        self.dark(true).await;
-        self.inspect(&format!("{name}, dark"), "contrast").await;
-        self.dark(false).await;
-        if self.view.touch {
-            self.as_wide_as(NARROWEST).await;
-            self.inspect(&format!("{name}, {NARROWEST} px wide"), "width").await;
-            self.as_wide_as(self.view.width).await;
+        // A page looks the same without a script; what its other dresses are like was seen with one.
+        if self.view.script {
+            self.inspect_in_other_dresses(name).await;
         }
         let status = self.ask("performance.getEntriesByType('navigation')[0].responseStatus").await;
         for entry in self.driver.console().await {
@@ -36,9 +32,22 @@ impl Browser {
     /// The same, with a picture in the dark as well.
     pub(crate) async fn page_in_both(&self, name: &str) {
         self.page(name).await;
+        if self.view.script {
+            self.dark(true).await;
+            self.photograph(&format!("{}dark-{name}", self.set())).await;
+            self.dark(false).await;
+        }
+    }
+
+    async fn inspect_in_other_dresses(&self, name: &str) {
         self.dark(true).await;
-        self.photograph(&format!("{}dark-{name}", self.set())).await;
+        self.inspect(&format!("{name}, dark"), "contrast").await;
         self.dark(false).await;
+        if self.view.touch {
+            self.as_wide_as(NARROWEST).await;
+            self.inspect(&format!("{name}, {NARROWEST} px wide"), "width").await;
+            self.as_wide_as(self.view.width).await;
+        }
     }
 
     /// The end of the story: nothing was found on the way.

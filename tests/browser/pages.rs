@@ -106,6 +106,7 @@ async fn lives_there(app: &TestApp) -> (Client, String) {
         let saved = ada.submit(&path, &format!("{path}/label"), &[("label", label)]).await;
         assert_eq!(saved.status, 303, "{}", saved.text);
         masks.push((path, mask));
+        app.clock.advance(TimeDelta::minutes(1));
     }
     for (path, act) in [(&masks[1].0, "pause"), (&masks[3].0, "revocation")] {
         ada.submit(&format!("{path}/revocation"), &format!("{path}/{act}"), &[]).await;
@@ -141,7 +142,7 @@ async fn picture_for_the_readme(app: &TestApp, browser: &Browser, mask: &str) {
     for path in ["/masks", mask] {
         browser.go(&app.url(path)).await;
         browser.as_wide_as(620).await;
-        both.push(json!(STANDARD.encode(browser.picture_of(620, 860).await)));
+        both.push(json!(STANDARD.encode(browser.picture_of(620, 800).await)));
         browser.as_wide_as(browser.view.width).await;
     }
     browser.go("about:blank").await;
@@ -155,7 +156,7 @@ async fn picture_for_the_readme(app: &TestApp, browser: &Browser, mask: &str) {
         }));
         return Promise.all([...document.images].map((image) => image.decode()));";
     browser.driver.run(compose, json!(both)).await.unwrap();
-    let picture = browser.picture_of(1280, 887).await;
+    let picture = browser.picture_of(1280, 827).await;
     fs::write(folder().join("readme.png"), picture).unwrap();
 }
 

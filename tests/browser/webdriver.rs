@@ -1,5 +1,6 @@
 //! Chromium, driven over the `WebDriver` protocol by a chromedriver of the test's own, which ends with it.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -32,10 +33,15 @@ pub(crate) struct WebDriver {
 }
 
 /// Why the browser did not do something.
-#[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) kind: String,
-    pub(crate) message: String,
+    message: String,
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.kind, self.message)
+    }
 }
 
 impl WebDriver {
@@ -59,7 +65,7 @@ impl WebDriver {
         let begun = begun.unwrap_or_else(|why| {
             panic!("Chromium cannot be started ({why:?}): `script/bootstrap test` installs it")
         });
-        driver.session = begun["sessionId"].as_str().unwrap().to_owned();
+        begun["sessionId"].as_str().unwrap().clone_into(&mut driver.session);
         driver
     }
 

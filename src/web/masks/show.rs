@@ -17,7 +17,9 @@ use crate::web::error::PageError;
 use crate::web::flash::Flash;
 use crate::web::forms::Form;
 use crate::web::guard::{SignedIn, shown, shown_again};
-use crate::web::page::{Errors, Moment, Number, Page, Pages, duration, in_words_of_day, moment, pages};
+use crate::web::page::{
+    Errors, Moment, Number, Page, Pages, duration, in_words_of_day, moment, moment_of_call, pages,
+};
 
 /// Over how many days a mask's calls are drawn.
 const DRAWN_DAYS: i64 = 30;
@@ -191,7 +193,7 @@ fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
         _ => None,
     };
     CallLine {
-        moment: moment(call.received_at, signed_in.app().now(), signed_in.zone()),
+        moment: moment_of_call(call.received_at, signed_in.app().now(), signed_in.zone()),
         caller: caller.map(Number::from),
         kind,
         outcome,
