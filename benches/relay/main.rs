@@ -2,6 +2,7 @@
 //!
 //! Everything runs on this machine: the server as `maskline serve` has it, a throw-away PostgreSQL with fsync, and
 //! `wrk` that loads them in turn. `script/bench` runs this, with the server's log in a file as a deployment has it.
+//! `wrk` counts a stall against the requests that it held up too, so its p99 tells much of what else the machine does.
 
 mod bare;
 mod carrier;
