@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Response, redirect};
 
+use super::Simulated;
+
 /// What came back.
 pub(crate) struct Page {
     pub(crate) status: u16,
@@ -157,6 +159,34 @@ impl Client {
         let mut all = vec![("csrf", csrf.as_str()), ("token", token.as_str()), ("number_id", number_id)];
         all.extend_from_slice(fields);
         self.post("/masks", &all).await
+    }
+
+    /// Registers a number; the answer is the path where it is proved.
+    pub(crate) async fn register(&mut self, number: &str) -> String {
+        let page = self.submit("/numbers/new", "/numbers", &[("number", number)]).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        page.location()
+    }
+
+    /// Registers and proves a number, as a person does it; the answer is its id.
+    pub(crate) async fn prove(&mut self, simulator: &Simulated, number: &str) -> String {
+        let path = self.register(number).await;
+        let before = simulator.codes(number).await.len();
+        let sent = self.submit(&path, &path, &[("channel", "voice")]).await;
+        assert_eq!(sent.status, 303, "{}", sent.words());
+        let code = simulator.code_after(number, before).await;
+        let proved = self.submit(&path, &format!("{path}/code"), &[("code", &code)]).await;
+        assert_eq!(proved.location(), "/masks", "{}", proved.words());
+        path.split('/').nth(2).unwrap().to_owned()
+    }
+
+    /// Asks for a mask in the number's own area and waits until it is there; the answer is its path and its number.
+    pub(crate) async fn mask(&mut self, number_id: &str) -> (String, String) {
+        let page = self.wish(number_id, &[("area", "same")]).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        let path = page.location();
+        let page = self.until(&path, |page| page.text.contains("tel:+")).await;
+        (path, page.between("tel:", "\"").to_owned())
     }
 
     /// Reloads a page until it is as wanted, as a person would.

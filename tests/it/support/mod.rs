@@ -2,6 +2,7 @@
 
 mod client;
 mod database;
+mod program;
 mod simulated;
 
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +29,7 @@ use maskline::{web, worker};
 
 pub(crate) use client::{Client, Page};
 pub(crate) use database::Database;
+pub(crate) use program::{Installation, Running, free_address, is_alive, send};
 pub(crate) use simulated::Simulated;
 
 /// A real number that people in tests have, and somebody who calls.
@@ -236,30 +238,17 @@ impl TestApp {
 
     /// Registers a number; the answer is the path where it is proved.
     pub(crate) async fn register(&self, client: &mut Client, number: &str) -> String {
-        let page = client.submit("/numbers/new", "/numbers", &[("number", number)]).await;
-        assert_eq!(page.status, 303, "{}", page.text);
-        page.location()
+        client.register(number).await
     }
 
     /// Registers and proves a number, as a person does it.
     pub(crate) async fn prove(&self, client: &mut Client, number: &str) -> String {
-        let path = self.register(client, number).await;
-        let before = self.simulator.codes(number).await.len();
-        let sent = client.submit(&path, &path, &[("channel", "voice")]).await;
-        assert_eq!(sent.status, 303, "{}", sent.words());
-        let code = self.simulator.code_after(number, before).await;
-        let proved = client.submit(&path, &format!("{path}/code"), &[("code", &code)]).await;
-        assert_eq!(proved.location(), "/masks", "{}", proved.words());
-        path.split('/').nth(2).unwrap().to_owned()
+        client.prove(&self.simulator, number).await
     }
 
     /// Asks for a mask in the number's own area and waits until it is there; the answer is its path and its number.
     pub(crate) async fn mask(&self, client: &mut Client, number_id: &str) -> (String, String) {
-        let page = client.wish(number_id, &[("area", "same")]).await;
-        assert_eq!(page.status, 303, "{}", page.text);
-        let path = page.location();
-        let page = client.until(&path, |page| page.text.contains("tel:+")).await;
-        (path, page.between("tel:", "\"").to_owned())
+        client.mask(number_id).await
     }
 
     /// Lets the worker do all that is due now.
