@@ -111,7 +111,11 @@ async fn an_admin_revokes_with_a_reason_that_the_owner_is_told() {
     let folded = letter.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(folded.contains(&reason) && folded.contains("before 7 January 2027"), "{letter}");
     assert!(!letter.contains("5550101") && !letter.contains("admin@"), "{letter}");
-    assert!(ada.get(&path).await.words().contains("you can bring it back until 7 January 2027."));
+    // Its owner is told, and cannot bring it back against the admin's will.
+    assert!(ada.get(&path).await.words().contains("The people who run this service revoked it."));
+    let restored = ada.submit(&path, &format!("{path}/restoration"), &[]).await;
+    assert!(restored.status == 422 && restored.words().contains("revoked by the people"), "{}", restored.words());
+    assert_eq!(app.simulator.call(CALLER, &mask, "answered", 1).await["rang"], json!([]));
 
     let audit = format!(
         "SELECT a.actor, u.email, a.detail FROM audit a JOIN users u ON u.id = a.actor_id \

@@ -397,7 +397,7 @@ async fn a_mask_that_others_paused_its_owner_cannot_resume() {
     let (mut ada, number) = app.with_number("ada", REAL).await;
     let (path, mask) = app.mask(&mut ada, &number).await;
     for by in ["admin", "system"] {
-        let paused = format!("UPDATE masks SET state = 'paused', paused_at = now(), paused_by = '{by}'");
+        let paused = format!("UPDATE masks SET state = 'paused', paused_by = '{by}'");
         app.database.execute(&paused).await;
         let page = ada.get(&path).await;
         assert!(page.words().contains("The people who run this service paused it."), "{}", page.words());

@@ -158,13 +158,37 @@ async fn a_refusal_fails_in_plain_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_somebody_else_took_first_is_replaced_by_another_at_once() {
+async fn a_number_that_somebody_else_took_first_is_replaced_by_another_soon() {
     let (app, mut ada, number) = by_hand().await;
     spoil(&app, "none-free").await;
     wish(&mut ada, &number).await;
     assert!(step(&app).await);
     assert_eq!(states(&app).await, "requested|intended");
+    assert!(!step(&app).await, "a carrier that goes on saying so is not asked without a pause");
+    app.clock.advance(TimeDelta::seconds(2));
     assert!(step(&app).await);
+    assert_bought_once(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_too_slow_buys_nothing_and_notes_nothing() {
+    let (app, mut ada, number) = by_hand().await;
+    wish(&mut ada, &number).await;
+    // The first worker hangs at the carrier's list of free numbers until its lease is over and another has done it all.
+    app.simulator
+        .fault(json!({"kind": "slow", "method": "GET", "resource": "addresses", "times": 1, "milliseconds": 3000}))
+        .await;
+    let slow = tokio::spawn({
+        let app = app.app.clone();
+        async move { app.step().await }
+    });
+    while app.database.one("SELECT count(*) FROM operations WHERE state = 'in_flight'").await == "0" {
+        tokio::task::yield_now().await;
+    }
+    app.database.execute("UPDATE operations SET lease_until = now() - interval '1 second'").await;
+    assert!(step(&app).await, "another takes it over: nothing was chosen, so nothing was asked for");
+    assert!(step(&app).await, "and buys");
+    assert!(slow.await.unwrap().is_ok());
     assert_bought_once(&app).await;
 }
 
