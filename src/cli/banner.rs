@@ -3,9 +3,11 @@
 //! It shows the webhook's key of this machine's own development settings, as the command that it prints needs it.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use super::database::Database;
 use crate::config::{Serve, environment};
 use crate::secrets::Secret;
 use crate::simulator::Simulator;
@@ -18,7 +20,7 @@ pub(super) struct Banner {
     public_url: Url,
     simulator: String,
     state: String,
-    database: &'static str,
+    database: Option<PathBuf>,
     key: Secret,
     account: String,
     command: String,
@@ -33,11 +35,16 @@ impl Banner {
             public_url: public_url.clone(),
             simulator: format!("http://{}/", simulator.address()),
             state: private.parent().unwrap_or(private).display().to_string(),
-            database: if config.database.url.is_some() { "letters" } else { "the database, letters" },
+            database: None,
             key: config.webhook.keys.first().cloned().unwrap_or_else(|| Secret::new("")),
             account: config.webhook.account_id.clone().unwrap_or_default(),
             command: shared.collect::<String>() + &environment::program(),
         }
+    }
+
+    /// The same, with where the database lies, which is known once it runs.
+    pub(super) fn with(self, database: &Database) -> Self {
+        Self { database: database.directory().map(Path::to_owned), ..self }
     }
 }
 
@@ -45,6 +52,9 @@ impl fmt::Display for Banner {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { public_url, simulator, state, database, account, command, .. } = self;
         let key = self.key.expose();
+        let foreign = || "the one that DATABASE_URL names".to_owned();
+        let database =
+            database.as_ref().map_or_else(foreign, |directory| format!("{}/", directory.display()));
         let session = format!(
             r#"{{"session":{{"id":"'$(date +%s)'","accountId":"{account}","userType":"HUMAN","to":{{"id":"4075550150","e164Id":"14075550150","channel":"VOICE"}},"from":{{"id":"4155550101","e164Id":"14155550101","channel":"VOICE"}}}}}}"#
         );
@@ -55,7 +65,8 @@ Maskline is running. Ctrl-C stops it.
 
   Maskline    {public_url}
   Simulator   {simulator}   phones, texts and the mailbox
-  Kept in     {state}/   {database}, the simulator's state, settings (development.env)
+  Kept in     {state}/   letters, the simulator's state, settings (development.env)
+  Database    {database}
 
 Limits are relaxed so that trying things out does not meet them; development.env lists them.
 

@@ -1,6 +1,7 @@
 //! The database of a command: somebody else's, or the private one, which is started, joined, migrated and watched.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -75,6 +76,11 @@ impl Database {
         } else {
             Ok(())
         }
+    }
+
+    /// Where the private one lies.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        Some(self.private.as_ref()?.directory())
     }
 
     /// Connections to it.

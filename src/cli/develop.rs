@@ -28,7 +28,9 @@ pub(super) fn run() -> Result<(), CliError> {
     let prepared = runtime.block_on(prepare(&mut config, &variables, &public_url, &simulator));
     let served = prepared.and_then(|()| {
         let banner = Banner::new(&config, &public_url, &simulator);
-        serve::house(config, listener, &runtime, &mut stop, |_| println!("{banner}"))
+        serve::house(config, listener, &runtime, &mut stop, |_, database| {
+            println!("{}", banner.with(database));
+        })
     });
     runtime.block_on(simulator.stop());
     served

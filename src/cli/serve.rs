@@ -32,7 +32,7 @@ pub(super) fn serve() -> Result<(), CliError> {
     let mut stop = Stop::listen(&runtime)?;
     let listener = compose::listen(config.site.listen)?;
     let address = listener.local_addr()?;
-    let served = house(config, listener, &runtime, &mut stop, |public_url| {
+    let served = house(config, listener, &runtime, &mut stop, |public_url, _| {
         tracing::info!(%address, %public_url, "ready");
     });
     runtime.shutdown_timeout(LAST_WORK);
@@ -45,7 +45,7 @@ pub(super) fn house(
     listener: TcpListener,
     runtime: &Runtime,
     stop: &mut Stop,
-    up: impl FnOnce(&Url),
+    up: impl FnOnce(&Url, &Database),
 ) -> Result<(), CliError> {
     let public_url = config.site.address(listener.local_addr()?);
     let database = Database::open(&config.database)?;
@@ -53,7 +53,7 @@ pub(super) fn house(
     let app = compose::app(&config, &public_url, &database)?;
     let _watch = database.watch();
     let settings = compose::web(config, public_url.clone());
-    runtime.block_on(run(app, listener, settings, stop, || up(&public_url)))
+    runtime.block_on(run(app, listener, settings, stop, || up(&public_url, &database)))
 }
 
 async fn run(

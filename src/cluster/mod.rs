@@ -21,7 +21,7 @@ mod tests;
 mod turn;
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
@@ -81,6 +81,11 @@ impl Cluster {
     /// What the user should know of where it lies, if that is not simply the directory of the settings.
     pub fn notice(&self) -> Option<&str> {
         self.server.place.notice.as_deref()
+    }
+
+    /// Where it lies, which need not be the directory of the settings.
+    pub fn directory(&self) -> &Path {
+        &self.server.place.base
     }
 
     /// Whether this process started it, and did not find it running.

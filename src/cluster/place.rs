@@ -3,9 +3,10 @@
 //! The directory itself stays ours; only `data` and `socket` in it belong to the user who runs PostgreSQL, so that
 //! we never write, as root, where somebody with fewer rights could have laid a link.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -21,10 +22,13 @@ pub(super) const PORT: u16 = 5432;
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// How directories begin that belong to one process alone.
 const OF_A_PROCESS: &str = "process-";
+/// The file in the directory that was asked for which says where the data lie instead.
+const NOTE: &str = "elsewhere";
 
 /// The directories and files of one cluster.
 pub(super) struct Place {
-    base: PathBuf,
+    /// Where it all lies.
+    pub(super) base: PathBuf,
     /// The lock that lets one process at a time start or stop.
     pub(super) turn: PathBuf,
     /// Where the socket lies.
@@ -40,8 +44,10 @@ impl Place {
         if let Some(found) = Self::at(wish, settings, account)? {
             return Ok(found);
         }
-        for parent in elsewhere(wish, account) {
+        let _turn = Turn::take(&wish.join("lock"))?;
+        for parent in elsewhere(wish, account)? {
             if let Some((mut place, turn)) = Self::at(&parent, settings, account)? {
+                note(wish, &parent)?;
                 place.add_notice(&format!(
                     "The database lies in {}, as the user {} cannot work in {}.",
                     parent.display(),
@@ -169,17 +175,41 @@ fn ours_to_pass(account: &Account) -> Permissions {
     Permissions::from_mode(if account.differs() { 0o711 } else { 0o700 })
 }
 
-/// Where root keeps the data that somebody else cannot reach.
-fn elsewhere(wish: &Path, account: &Account) -> impl Iterator<Item = PathBuf> {
+/// Where root keeps the data that somebody else cannot reach: where the note says that lies in the directory that was
+/// asked for. Without a note that directory is new, so the data are too, even if there was one of its name before: what
+/// lay beside that one, such as the key to the data, is gone.
+fn elsewhere(wish: &Path, account: &Account) -> Result<impl Iterator<Item = PathBuf>, ClusterError> {
+    let noted = fs::read(wish.join(NOTE)).ok().map(|path| PathBuf::from(OsString::from_vec(path)));
+    if let Some(directory) = &noted {
+        make_our_own(directory, account)?;
+    }
+    let places = if noted.is_none() && account.differs() { new_places(wish, account) } else { [None, None] };
+    let made = places.into_iter().flatten().filter_map(|place| new_directory(&place, account));
+    Ok(noted.into_iter().chain(made))
+}
+
+/// How directories elsewhere begin.
+fn new_places(wish: &Path, account: &Account) -> [Option<PathBuf>; 2] {
     let name = name_for(wish);
     let state = Path::new("/var/lib/maskline");
-    [
-        (account.differs() && make_our_own(state, account).is_ok()).then(|| state.join(&name)),
-        account.differs().then(|| PathBuf::from(format!("/var/tmp/maskline-{}-{name}", account.ours))),
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|directory| make_our_own(directory, account).is_ok())
+    let public = PathBuf::from(format!("/var/tmp/maskline-{}-{name}", account.ours));
+    [make_our_own(state, account).ok().map(|()| state.join(name)), Some(public)]
+}
+
+fn note(wish: &Path, elsewhere: &Path) -> Result<(), ClusterError> {
+    let note = wish.join(NOTE);
+    fs::write(&note, elsewhere.as_os_str().as_bytes()).map_err(ClusterError::at(&note))
+}
+
+/// A directory that was not there before: the first number after its name that is free.
+fn new_directory(name: &Path, account: &Account) -> Option<PathBuf> {
+    let numbered = |number: u32| PathBuf::from(format!("{}-{number}", name.display()));
+    let first_free = |directory: PathBuf| match DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
+        made => Some(made.ok().map(|()| directory)),
+    };
+    let made = (1..).map(numbered).find_map(first_free).flatten();
+    made.filter(|directory| make_our_own(directory, account).is_ok())
 }
 
 /// A directory in a place where others may write too, so what is there already may be a trap.

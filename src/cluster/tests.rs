@@ -346,8 +346,20 @@ fn where_the_account_cannot_enter_the_data_lie_elsewhere_and_it_says_so() {
     assert!(notice.contains(elsewhere.to_str().unwrap()), "{notice}");
     let again = start(&settings).unwrap();
     assert!(!again.started());
+    query(&again, "create table kept ()");
     drop((cluster, again));
+    let later = start(&settings).unwrap();
+    assert_eq!(query(&later, "select count(*) from kept"), "0");
+    drop(later);
+
+    // Whoever removes the directory begins again, there too.
+    fs::remove_dir_all(&settings.directory).unwrap();
+    let new = start(&settings).unwrap();
+    let newer = new.server.place.data().parent().unwrap().to_owned();
+    assert_ne!(newer, elsewhere);
+    drop(new);
     fs::remove_dir_all(elsewhere).unwrap();
+    fs::remove_dir_all(newer).unwrap();
 }
 
 #[test]

@@ -63,6 +63,18 @@ impl Installation {
         let file = fs::read_to_string(self.path("var/postgres/data/postmaster.pid")).ok()?;
         file.lines().next()?.parse().ok()
     }
+
+    /// The process of the private database, once it is another one.
+    pub(crate) async fn postmaster_after(&self, before: u32) -> u32 {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            if let Some(process) = self.postmaster().filter(|process| *process != before) {
+                return process;
+            }
+            assert!(Instant::now() < patience, "nobody has started the database again");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 impl Drop for Installation {
