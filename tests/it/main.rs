@@ -14,6 +14,7 @@ mod forms;
 mod masks;
 mod numbers;
 mod operations;
+mod outages;
 mod privacy;
 mod schema;
 mod story;

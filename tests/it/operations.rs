@@ -180,7 +180,9 @@ async fn a_crash_at_any_moment_of_a_purchase_is_mended() {
         }
         let chosen = if chosen { "coalesce(chosen, '+14075550177')" } else { "NULL" };
         let dies = |lease: &str| {
-            format!("UPDATE operations SET state = 'in_flight', attempts = 1, chosen = {chosen}, lease_until = now() {lease}")
+            format!(
+                "UPDATE operations SET state = 'in_flight', attempts = 1, chosen = {chosen}, lease_until = now() {lease}"
+            )
         };
         app.database.execute(&dies("+ interval '60 seconds'")).await;
         app.clock.advance(TimeDelta::seconds(30));
@@ -229,7 +231,12 @@ async fn while_the_carrier_takes_its_time_nothing_else_waits_for_it() {
     let running = app.app.clone();
     let buying = tokio::spawn(async move { running.step().await.unwrap() });
     // From here on the carrier is at it: the choice is written down.
-    while app.database.rows("SELECT 1 FROM operations WHERE state = 'in_flight' AND chosen IS NOT NULL").await.is_empty() {
+    while app
+        .database
+        .rows("SELECT 1 FROM operations WHERE state = 'in_flight' AND chosen IS NOT NULL")
+        .await
+        .is_empty()
+    {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     // The database gives up on locks after a second, so each of these would fail.

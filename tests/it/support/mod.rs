@@ -2,6 +2,7 @@
 
 mod client;
 mod database;
+mod line;
 mod simulated;
 
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +29,7 @@ use maskline::{web, worker};
 
 pub(crate) use client::{Client, Page};
 pub(crate) use database::Database;
+pub(crate) use line::Line;
 pub(crate) use simulated::Simulated;
 
 /// A real number that people in tests have, and somebody who calls.
@@ -43,6 +45,8 @@ pub(crate) struct TestApp {
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
     pub(crate) database: Database,
+    /// The way from the server to its database.
+    pub(crate) line: Line,
     pub(crate) simulator: Simulated,
     pub(crate) mail: PathBuf,
     stop: tokio::sync::watch::Sender<bool>,
@@ -126,8 +130,10 @@ impl TestApp {
         let keys: Vec<Secret> = options.webhook_keys.into_iter().map(Secret::new).collect();
         let roots = RootKeys::parse(&RootKeys::generate()).unwrap();
         let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
-        let db = Db::new(&database.url, 8);
-        let app = Arc::new(App::new(db, clock.clone(), &roots, Arc::new(tropo), mailer, settings));
+        let line = Line::to(&database.url).await;
+        let (db, calls_db) = (Db::new(&line.url, 8), Db::new(&line.url, 4));
+        let app = App::new(db, calls_db, clock.clone(), &roots, Arc::new(tropo), mailer, settings);
+        let app = Arc::new(app);
         let server = web::serve(
             listener,
             app.clone(),
@@ -153,6 +159,7 @@ impl TestApp {
             clock,
             address,
             database,
+            line,
             simulator: simulated,
             mail,
             stop,
