@@ -76,13 +76,27 @@ impl Mailer {
         match &self.transport {
             Transport::Smtp(transport) => {
                 let sent = transport.send(message).await;
-                sent.map(|_| ()).map_err(|error| MailError::NotTaken(error.to_string()))
+                sent.map(|_| ()).map_err(|error| MailError::NotTaken(told(&error)))
             }
             Transport::Folder(folder) => lay(folder, &message.formatted())
                 .await
                 .map_err(|error| MailError::NotTaken(error.to_string())),
         }
     }
+}
+
+/// What went wrong, without the server's own words: those may repeat the address.
+fn told(error: &lettre::transport::smtp::Error) -> String {
+    let kind = match () {
+        () if error.is_timeout() => "the mail server took too long",
+        () if error.is_tls() => "no encrypted connection to the mail server",
+        () if error.is_permanent() => "the mail server refused it",
+        () if error.is_transient() => "the mail server wants it later",
+        () if error.is_response() => "the mail server's answer cannot be read",
+        () if error.is_client() => "the mail server lacks something that we ask for",
+        () => "the mail server cannot be reached",
+    };
+    error.status().map_or_else(|| kind.to_owned(), |code| format!("{kind} ({code})"))
 }
 
 fn mailbox(text: &str) -> Result<Mailbox, MailError> {
@@ -96,4 +110,34 @@ async fn lay(folder: &Path, letter: &[u8]) -> std::io::Result<()> {
     let unfinished = folder.join(format!("{name}.unfinished"));
     tokio::fs::write(&unfinished, letter).await?;
     tokio::fs::rename(&unfinished, folder.join(format!("{name}.eml"))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_mail_server_says_of_an_address_stays_out_of_the_error() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", server.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (client, _) = server.accept().await.unwrap();
+            let (lines, mut out) = client.into_split();
+            let mut lines = BufReader::new(lines).lines();
+            out.write_all(b"220 mail.example.com\r\n").await.unwrap();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let answer =
+                    if line.starts_with("RCPT") { "550 no ada@example.com here" } else { "250 fine" };
+                out.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+            }
+        });
+        let mailer = Mailer::smtp(&url, "Maskline <maskline@example.com>").unwrap();
+        let to = "ada@example.com".parse().unwrap();
+        let error = mailer.send(&Letter { to, subject: "A".into(), text: "b".into() }).await.unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("550") && !shown.contains("ada"), "{shown}");
+    }
 }

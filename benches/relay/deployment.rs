@@ -23,7 +23,8 @@ use crate::carrier::NoCarrier;
 use crate::people;
 
 /// As in `src/cli/compose.rs`.
-const WIDTH: u32 = 16;
+const WIDTH: u32 = 12;
+const WIDTH_OF_CALLS: u32 = 4;
 const DECISION_TIME: Duration = Duration::from_millis(300);
 
 /// The database, before anything runs on it.
@@ -94,8 +95,10 @@ impl Deployment {
         };
         let mailer = Mailer::folder(std::env::temp_dir(), "maskline@localhost")?;
         let db = Db::new(&database.url, WIDTH);
-        let app =
-            Arc::new(App::new(db, Clock::System, &database.roots, Arc::new(NoCarrier), mailer, settings));
+        let calls_db = Db::new(&database.url, WIDTH_OF_CALLS);
+        let carrier = Arc::new(NoCarrier);
+        let app = App::new(db, calls_db, Clock::System, &database.roots, carrier, mailer, settings);
+        let app = Arc::new(app);
         let web = web::Settings {
             public_url: public_url.parse()?,
             trusted_proxies: vec![],

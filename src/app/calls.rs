@@ -56,7 +56,7 @@ impl App {
         let (limits, settings, sealer) =
             (self.settings.limits.clone(), self.settings.clone(), self.sealer.clone());
         let (called, caller) = (incoming.called, incoming.caller);
-        let decided = self.db.transaction(move |conn| {
+        let decided = self.calls_db.transaction(move |conn| {
             let Some(mask) = masks::hold_called(conn, &called)? else {
                 return Ok((Decision::TurnAway(Reason::NotInService), None));
             };
@@ -102,7 +102,7 @@ impl App {
     /// Notes that the real phone was picked up, and how old the carrier's session was then, in seconds.
     pub async fn note_answer(&self, id: CallId, session_seconds: Option<u32>) -> Result<(), DbError> {
         let now = self.now();
-        self.db.transaction(move |conn| calls::set_answered(conn, id, session_seconds, now)).await
+        self.calls_db.transaction(move |conn| calls::set_answered(conn, id, session_seconds, now)).await
     }
 
     /// Notes how a call ended, which `told` works out from whether and when it was picked up. What was told first stays,
@@ -122,7 +122,7 @@ impl App {
                 other => Followed::Told(other),
             })
         };
-        self.db.transaction(work).await
+        self.calls_db.transaction(work).await
     }
 
     /// What a caller hears whose call was not taken.

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod admin;
 pub mod areas;
+mod background;
 pub mod calls;
 pub mod codes;
 pub mod devices;
@@ -69,6 +70,8 @@ pub struct Channels {
 /// The product.
 pub struct App {
     db: Db,
+    /// Connections of their own for calls, so that no page takes a call's turn.
+    calls_db: Db,
     clock: Clock,
     sealer: Arc<Sealer>,
     carrier: Arc<dyn Carrier>,
@@ -83,12 +86,15 @@ pub struct App {
     /// Rings when an operation was written that is due at once.
     wake: Notify,
     areas: Mutex<Option<areas::KnownAreas>>,
+    background: background::Background,
 }
 
 impl App {
-    /// Puts the product together.
+    /// Puts the product together; `calls_db` leads to the same database as `db`. Work that
+    /// outlives a request goes on in the runtime in which this is called.
     pub fn new(
         db: Db,
+        calls_db: Db,
         clock: Clock,
         roots: &RootKeys,
         carrier: Arc<dyn Carrier>,
@@ -99,6 +105,7 @@ impl App {
         secrets::is_password(b"", None);
         Self {
             db,
+            calls_db,
             clock,
             sealer: Arc::new(Sealer::new(roots)),
             carrier,
@@ -112,6 +119,7 @@ impl App {
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             wake: Notify::new(),
             areas: Mutex::new(None),
+            background: background::Background::here(),
         }
     }
 
@@ -156,7 +164,7 @@ impl App {
     /// Sends a letter behind the back of whoever waits for a page, so that the page's time tells nothing.
     fn send_later(&self, letter: Letter) {
         let mailer = self.mailer.clone();
-        tokio::spawn(async move {
+        self.behind(async move {
             for pause in [0, 5, 30] {
                 tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
                 match mailer.send(&letter).await {

@@ -20,8 +20,10 @@ use crate::mail::Mailer;
 use crate::secrets::Secret;
 use crate::web;
 
-/// Connections of a server to its database; PostgreSQL has 100 to give by default.
-const WIDTH: u32 = 16;
+/// Connections of a server to its database for pages and the worker; PostgreSQL has 100 to give by default.
+const WIDTH: u32 = 12;
+/// Connections of a server to its database for calls alone.
+const WIDTH_OF_CALLS: u32 = 4;
 /// How long a call waits for its decision; past that the carrier's caller would wonder.
 const DECISION_TIME: Duration = Duration::from_millis(300);
 /// Connections of a command.
@@ -69,6 +71,7 @@ pub(super) fn app(config: &Serve, public_url: &Url, database: &Database) -> Resu
     };
     Ok(Arc::new(App::new(
         database.pool(WIDTH),
+        database.pool(WIDTH_OF_CALLS),
         Clock::System,
         &config.secret_key,
         Arc::new(carrier),
@@ -82,8 +85,10 @@ pub(super) fn app_of_a_command(config: &Users, database: &Database) -> Result<Ap
     let public_url = config.site.address(config.site.listen);
     let nobody = Account { url: public_url.clone(), username: String::new(), password: Secret::new("") };
     let nothing = Provisioned { application: None, voice_token: None, messaging_token: None };
+    let db = database.pool(NARROW);
     Ok(App::new(
-        database.pool(NARROW),
+        db.clone(),
+        db,
         Clock::System,
         &config.secret_key,
         Arc::new(tropo(&nobody, &nothing)?),

@@ -1,7 +1,7 @@
 //! Runs the server and the worker until somebody wants them to stop, and stops them in order.
 //!
-//! The order: no new requests, those that go on are finished, so is the worker's step, then the connections to the
-//! database go, and the private database last. Further signals change nothing.
+//! The order: no new requests, those that go on are finished, so is the worker's step, letters that wait are sent, then
+//! the connections to the database go, and the private database last. Further signals change nothing.
 
 use std::net::TcpListener;
 use std::pin::pin;
@@ -23,6 +23,9 @@ use crate::{web, worker};
 
 /// How long what still runs on a thread of its own may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// How long letters that wait may take at the end.
+const LAST_LETTERS: Duration = Duration::from_secs(10);
 
 /// `maskline serve`.
 pub(super) fn serve() -> Result<(), CliError> {
@@ -50,7 +53,10 @@ pub(super) fn house(
     let public_url = config.site.address(listener.local_addr()?);
     let database = Database::open(&config.database)?;
     database.prepare()?;
-    let app = compose::app(&config, &public_url, &database)?;
+    let app = {
+        let _inside = runtime.enter();
+        compose::app(&config, &public_url, &database)?
+    };
     let _watch = database.watch();
     let settings = compose::web(config, public_url.clone());
     runtime.block_on(run(app, listener, settings, stop, || up(&public_url, &database)))
@@ -65,7 +71,7 @@ async fn run(
 ) -> Result<(), CliError> {
     let server = web::serve(listener, app.clone(), settings)?;
     let (shutdown, watching) = watch::channel(false);
-    let mut worker = tokio::spawn(worker::run(app, watching));
+    let mut worker = tokio::spawn(worker::run(app.clone(), watching));
     let handle = server.handle();
     let mut server = pin!(server);
     up();
@@ -79,6 +85,9 @@ async fn run(
     let ((), stopped) = tokio::join!(handle.stop(true), server);
     if ended.is_ok() && worker.await.is_err() {
         return Err(CliError::Ended("worker"));
+    }
+    if tokio::time::timeout(LAST_LETTERS, app.letters_sent()).await.is_err() {
+        tracing::error!("letters that could not be sent are lost");
     }
     tracing::info!("stopped");
     stopped?;

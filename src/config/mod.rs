@@ -70,6 +70,11 @@ impl Serve {
         tropo::require_setup(&mut reader);
         let mail = Mail::read(&mut reader, site.as_ref().is_none_or(Site::is_loopback));
         let trusted_proxies = sections::networks(&mut reader, "MASKLINE_TRUSTED_PROXIES");
+        if site.as_ref().is_some_and(Site::is_https) && reader.written("MASKLINE_TRUSTED_PROXIES").is_none() {
+            let expected =
+                "to be set where MASKLINE_PUBLIC_URL is https: the proxy whose X-Forwarded-Proto is believed";
+            reader.complain("MASKLINE_TRUSTED_PROXIES", expected);
+        }
         let rules = Rules::read(&mut reader);
         let simulator_url = sections::simulator_url(&mut reader);
         let log = sections::log(&mut reader);

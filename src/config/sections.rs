@@ -50,6 +50,11 @@ impl Site {
         })
     }
 
+    /// Whether people and the carrier reach us by https, and so by a proxy.
+    pub(super) fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
     /// Whether only this machine reaches us.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.address(self.listen))

@@ -142,9 +142,11 @@ fn a_server_that_others_reach_needs_an_address_and_mail() {
     let open = with(&[("MASKLINE_LISTEN", "0.0.0.0:8080")]);
     assert!(complaints(&open).contains(&"MASKLINE_PUBLIC_URL".into()));
     let public = [("MASKLINE_PUBLIC_URL", "https://masks.example.com")];
-    assert_eq!(complaints(&with(&public)), ["MASKLINE_MAIL_FROM", "MASKLINE_MAIL"]);
+    let missing = ["MASKLINE_MAIL_FROM", "MASKLINE_MAIL", "MASKLINE_TRUSTED_PROXIES"];
+    assert_eq!(complaints(&with(&public)), missing);
     let mail = [
         public[0],
+        ("MASKLINE_TRUSTED_PROXIES", "127.0.0.1"),
         ("MASKLINE_MAIL", "smtp://ada:secret@mail.example.com:587?tls=required"),
         ("MASKLINE_MAIL_FROM", "Maskline <masks@example.com>"),
     ];

@@ -38,6 +38,17 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7263412)";
 /// How long anybody waits for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(2);
+/// How long anybody waits for a unit of work, whatever it waits for itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon a connection notices that nobody is at the other end, where its URL does not say: all in seconds, but for
+/// the time until what was sent has to be confirmed, in milliseconds.
+const NOTICE: [(&str, u32); 5] = [
+    ("connect_timeout", 3),
+    ("keepalives_idle", 10),
+    ("keepalives_interval", 5),
+    ("keepalives_count", 3),
+    ("tcp_user_timeout", 15_000),
+];
 
 /// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -127,12 +138,23 @@ impl Db {
             .min_idle(Some(1))
             .connection_timeout(POOL_WAIT)
             .connection_customizer(Box::new(Timeouts))
-            .build_unchecked(ConnectionManager::new(url));
+            .build_unchecked(ConnectionManager::new(noticing(url)));
         Self { pool, turns: Arc::new(Semaphore::new(width as usize)) }
     }
 
-    /// Runs the work in one transaction on a blocking thread: all of it is kept, or none.
+    /// Runs the work in one transaction on a blocking thread: all of it is kept, or none. Nobody waits for it longer
+    /// than 5 s; work that takes longer goes on, holds its turn until it ends, and may then be kept.
     pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let done = tokio::time::timeout(PATIENCE, self.done(work)).await;
+        done.unwrap_or_else(|_| Err(DbError::Unavailable("it takes too long to answer".into()).into()))
+    }
+
+    async fn done<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -162,8 +184,18 @@ impl Db {
     }
 }
 
+/// The URL with what makes a connection notice a dead network; it means nothing to a socket of this machine.
+fn noticing(url: &str) -> String {
+    let said = |name: &str| url.contains(&format!("?{name}=")) || url.contains(&format!("&{name}="));
+    let missing = NOTICE.iter().filter(|(name, _)| !said(name));
+    missing.fold(url.to_owned(), |url, (name, value)| {
+        let mark = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{mark}{name}={value}")
+    })
+}
+
 fn connect(url: &str) -> Result<Connection, DbError> {
-    Connection::establish(url).map_err(|error| DbError::Unavailable(error.to_string()))
+    Connection::establish(&noticing(url)).map_err(|error| DbError::Unavailable(error.to_string()))
 }
 
 /// Brings the database at `url` to this version's tables; returns the names of the migrations that ran.
@@ -207,4 +239,19 @@ fn hold_lock(conn: &mut Connection, name: i64) -> Result<(), DbError> {
         .bind::<diesel::sql_types::BigInt, _>(name)
         .execute(conn)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_url_says_of_waiting_counts_before_ours() {
+        let bare = noticing("postgres://db/maskline");
+        assert!(bare.starts_with("postgres://db/maskline?connect_timeout=3&"), "{bare}");
+        assert!(bare.ends_with("&tcp_user_timeout=15000"), "{bare}");
+        let said = noticing("postgres://db/maskline?sslmode=require&connect_timeout=9");
+        assert_eq!(said.matches("connect_timeout").count(), 1, "{said}");
+        assert!(said.contains("&connect_timeout=9&keepalives_idle=10"), "{said}");
+    }
 }

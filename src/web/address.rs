@@ -1,23 +1,38 @@
 //! Where a request came from: the peer, or what a proxy that we trust says.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 
 use super::Settings;
 
-/// The address of the client. Forwarded headers count only from configured proxies; the last address that is none of
-/// them is the client's.
+/// The address of the client. Forwarded headers count only from configured proxies, and are read from the end, where
+/// the nearest proxy writes: the first address that is no proxy of ours is the client's. Where a proxy says something
+/// that is no address, it counts as the client itself.
 pub(super) fn client(request: &HttpRequest, settings: &Settings) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let trusted = |address: IpAddr| settings.trusted_proxies.iter().any(|network| network.contains(address));
-    if !trusted(peer) {
-        return peer;
+    let forwarded = request.headers().get_all("x-forwarded-for");
+    let values: Vec<&str> = forwarded.map(|value| value.to_str().unwrap_or_default()).collect();
+    origin(peer, &values, |address| settings.trusted_proxies.iter().any(|network| network.contains(address)))
+}
+
+fn origin(peer: IpAddr, forwarded: &[&str], is_proxy: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let mut nearest = peer;
+    for hop in forwarded.iter().flat_map(|value| value.split(',')).rev() {
+        if !is_proxy(nearest) {
+            break;
+        }
+        let Some(before) = address(hop.trim()) else { break };
+        nearest = before;
     }
-    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> =
-        forwarded.flat_map(|value| value.split(',')).map_while(|hop| hop.trim().parse().ok()).collect();
-    hops.into_iter().rev().find(|hop| !trusted(*hop)).unwrap_or(peer)
+    nearest
+}
+
+/// An address as proxies write it: with or without a port, with or without brackets.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
+    let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
+    bare.unwrap_or(hop).parse().or_else(|_| with_port()).ok()
 }
 
 /// Whether nobody on the way could read the request: over https behind a proxy that we trust, or on this machine where
@@ -28,6 +43,46 @@ pub(super) fn is_private(request: &HttpRequest, settings: &Settings) -> bool {
         return peer.is_loopback();
     }
     let from_proxy = settings.trusted_proxies.iter().any(|network| network.contains(peer));
-    let protocol = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-    from_proxy && protocol == Some("https")
+    let protocols = request.headers().get_all("x-forwarded-proto");
+    from_proxy && protocols.last().and_then(|value| value.to_str().ok()).is_some_and(ends_with_https)
+}
+
+/// Whether the last proxy, the one that we trust, says that the request came to it by https.
+fn ends_with_https(protocols: &str) -> bool {
+    protocols.rsplit(',').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("https"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_address_from_the_end_that_is_no_proxy_is_the_clients() {
+        let proxies: [IpAddr; 2] = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().unwrap());
+        let table: [(&str, &[&str], &str); 12] = [
+            ("192.0.2.9", &["198.51.100.1"], "192.0.2.9"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.5, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.5", "198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+            ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("10.0.0.1", &["[2001:db8::7]"], "2001:db8::7"),
+            ("10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+            // A lie at the beginning changes nothing, and what cannot be read hides nobody behind a lie.
+            ("10.0.0.1", &["unknown, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.5, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.5, , 10.0.0.2"], "10.0.0.2"),
+        ];
+        for (peer, forwarded, client) in table {
+            let found = origin(peer.parse().unwrap(), forwarded, |address| proxies.contains(&address));
+            assert_eq!(found.to_string(), client, "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_last_proxy_says_of_the_way_counts() {
+        assert!(ends_with_https("https") && ends_with_https("http, HTTPS"));
+        assert!(!ends_with_https("https,http") && !ends_with_https("") && !ends_with_https("https,"));
+    }
 }

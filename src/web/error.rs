@@ -106,7 +106,7 @@ impl PageError {
             Self::Unavailable => told(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "We cannot show this now",
-                "Our database does not answer. Nothing was changed. Please try again in a minute.",
+                "Our database does not answer. Please try again in a minute. If you were saving something, look whether it was saved before you try again.",
             ),
             Self::Internal | Self::SignInFirst => told(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -94,7 +94,11 @@ impl SessionStore for Store {
     }
 
     async fn update_ttl(&self, key: &SessionKey, _: &Duration) -> Result<(), anyhow::Error> {
-        Ok(self.0.keep_session(key.as_ref()).await?)
+        // What was asked for is done by now: that the session's clock was not wound does not undo it.
+        if let Err(error) = self.0.keep_session(key.as_ref()).await {
+            tracing::warn!(%error, "a session was not kept");
+        }
+        Ok(())
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {

@@ -3,6 +3,8 @@
 //! Whatever fails, the answer is something that the carrier can carry out. Who has no valid key learns nothing at all.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -22,8 +24,15 @@ use crate::carrier::tropo::wire::{
 use crate::domain::call::Ending;
 use crate::domain::ids::CallId;
 
+/// How often at most the log tells of keys that came where others could read them.
+const WARNING: Duration = Duration::from_mins(1);
+static WARNED: Mutex<Option<Instant>> = Mutex::new(None);
 /// The longest body, in bytes.
 const LONGEST_BODY: usize = 16 * 1024;
+/// How many times as long as a caller's decision a code may take: nobody is on the line yet.
+const PATIENCE_FOR_CODES: u32 = 8;
+/// The pauses before an event is noted again, in seconds, while the database is away.
+const TRIES: [u64; 7] = [0, 1, 2, 4, 8, 16, 24];
 
 /// A request that has proved where it comes from.
 struct Proved {
@@ -93,11 +102,26 @@ fn proof(request: &HttpRequest, settings: &Settings) -> Option<String> {
         .map(|(_, key)| key.into_owned())
         .collect();
     let from = address::client(request, settings);
-    let proved = settings.webhook.accepts_key(keys.iter().map(String::as_str))
-        & settings.webhook.accepts_source(from)
-        & address::is_private(request, settings)
-        & (request.method() == Method::POST);
+    let knows_key = settings.webhook.accepts_key(keys.iter().map(String::as_str));
+    let is_private = address::is_private(request, settings);
+    if knows_key && !is_private {
+        warn_of_open_way();
+    }
+    let proved =
+        knows_key & settings.webhook.accepts_source(from) & is_private & (request.method() == Method::POST);
     if proved { keys.into_iter().find(|key| settings.webhook.accepts_key([key.as_str()])) } else { None }
+}
+
+/// Without it, a proxy that is not trusted would silence every call and leave no trace.
+fn warn_of_open_way() {
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.is_none_or(|at| at.elapsed() >= WARNING) {
+        *warned = Some(Instant::now());
+        tracing::warn!(
+            "a request with the webhook's key was refused: it came by no proxy of MASKLINE_TRUSTED_PROXIES that says \
+             X-Forwarded-Proto: https"
+        );
+    }
 }
 
 async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, HttpResponse> {
@@ -113,7 +137,8 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, HttpResponse> {
 }
 
 fn refused(status: StatusCode, why: &str) -> HttpResponse {
-    HttpResponse::build(status).json(serde_json::json!({ "error": why }))
+    let body = serde_json::json!({ "error": why }).to_string();
+    HttpResponse::build(status).content_type("application/json; charset=utf-8").body(body)
 }
 
 fn spoken(document: String) -> HttpResponse {
@@ -132,7 +157,12 @@ async fn session(proved: Proved, channel: Channel) -> HttpResponse {
     }
     if let Some(reference) = session.parameters.get(REFERENCE) {
         let id = session.id.as_deref().unwrap_or_default();
-        return spoken(launched(&proved.app, reference, id, channel).await);
+        let time = proved.settings.decision_time * PATIENCE_FOR_CODES;
+        let launched = tokio::time::timeout(time, launched(&proved.app, reference, id, channel)).await;
+        return spoken(launched.unwrap_or_else(|_| {
+            tracing::error!("a code that was to be sent took too long");
+            hangup_document()
+        }));
     }
     match channel {
         Channel::Voice => spoken(routed(proved, session).await),
@@ -208,22 +238,36 @@ async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
     let (Ok(call), Ok(event)) = (call.parse::<Uuid>().map(CallId), event.parse::<CallEvent>()) else {
         return spoken(hangup_document());
     };
-    let noted = match event {
-        CallEvent::Connect => {
-            proved.app.note_answer(call, result.session_duration).await.map(|()| Followed::Silent)
-        }
-        _ => proved.app.note_ending(call, move |picked_up| told(event, &result, picked_up)).await,
+    let app = proved.app.into_inner();
+    let noting = app.behind(noted(app.clone(), call, event, result.clone()));
+    // What cannot be noted in time is said as the carrier tells it, and noted later.
+    let followed = match tokio::time::timeout(proved.settings.decision_time, noting).await {
+        Ok(Ok(followed)) => followed,
+        Ok(Err(_)) | Err(_) => told(event, &result, None).map_or(Followed::Silent, Followed::Told),
     };
-    spoken(match noted {
-        Ok(Followed::Told(ending)) if event == CallEvent::Incomplete => {
-            document(&App::not_taken(ending), None)
-        }
-        Ok(_) => hangup_document(),
-        Err(error) => {
-            tracing::error!(%error, "an event of a call was not noted");
-            hangup_document()
-        }
+    spoken(match followed {
+        Followed::Told(ending) if event == CallEvent::Incomplete => document(&App::not_taken(ending), None),
+        _ => hangup_document(),
     })
+}
+
+/// Notes what the carrier tells of a call, as often as it takes: it is told once, and never asked for again.
+async fn noted(app: Arc<App>, call: CallId, event: CallEvent, result: CallResult) -> Followed {
+    for pause in TRIES {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let result = result.clone();
+        let noted = match event {
+            CallEvent::Connect => {
+                app.note_answer(call, result.session_duration).await.map(|()| Followed::Silent)
+            }
+            _ => app.note_ending(call, move |picked_up| told(event, &result, picked_up)).await,
+        };
+        match noted {
+            Ok(followed) => return followed,
+            Err(error) => tracing::error!(%error, call = %call.0, "an event of a call was not noted"),
+        }
+    }
+    Followed::Silent
 }
 
 fn told(

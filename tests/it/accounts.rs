@@ -631,3 +631,16 @@ async fn times_are_shown_by_the_clocks_that_a_user_chooses() {
         assert!(page.words().contains("Choose a time zone from the list."));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_waits_is_waited_for_before_a_stop() {
+    let app = TestApp::start().await;
+    app.signed_in("ada").await;
+    let mut somebody = app.anonymous();
+    let asked =
+        somebody.submit("/forgotten-password", "/forgotten-password", &[("email", "ada@example.com")]).await;
+    assert_eq!(asked.status, 303, "{}", asked.words());
+    app.app.letters_sent().await;
+    let letters = std::fs::read_dir(&app.mail).unwrap().map(|file| file.unwrap().path());
+    assert_eq!(letters.filter(|file| file.extension().is_some_and(|ending| ending == "eml")).count(), 1);
+}

@@ -114,7 +114,11 @@ async fn an_admin_revokes_with_a_reason_that_the_owner_is_told() {
     // Its owner is told, and cannot bring it back against the admin's will.
     assert!(ada.get(&path).await.words().contains("The people who run this service revoked it."));
     let restored = ada.submit(&path, &format!("{path}/restoration"), &[]).await;
-    assert!(restored.status == 422 && restored.words().contains("revoked by the people"), "{}", restored.words());
+    assert!(
+        restored.status == 422 && restored.words().contains("revoked by the people"),
+        "{}",
+        restored.words()
+    );
     assert_eq!(app.simulator.call(CALLER, &mask, "answered", 1).await["rang"], json!([]));
 
     let audit = format!(

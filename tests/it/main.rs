@@ -15,6 +15,7 @@ mod forms;
 mod masks;
 mod numbers;
 mod operations;
+mod outages;
 mod privacy;
 mod schema;
 mod story;

@@ -2,6 +2,7 @@
 
 mod client;
 mod database;
+mod line;
 mod program;
 mod simulated;
 
@@ -29,6 +30,7 @@ use maskline::{web, worker};
 
 pub(crate) use client::{Client, Page};
 pub(crate) use database::Database;
+pub(crate) use line::Line;
 pub(crate) use program::{Installation, Running, free_address, is_alive, send};
 pub(crate) use simulated::Simulated;
 
@@ -45,6 +47,8 @@ pub(crate) struct TestApp {
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
     pub(crate) database: Database,
+    /// The way from the server to its database.
+    pub(crate) line: Line,
     pub(crate) simulator: Simulated,
     pub(crate) mail: PathBuf,
     stop: tokio::sync::watch::Sender<bool>,
@@ -130,8 +134,10 @@ impl TestApp {
         let keys: Vec<Secret> = options.webhook_keys.into_iter().map(Secret::new).collect();
         let roots = RootKeys::parse(&RootKeys::generate()).unwrap();
         let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
-        let db = Db::new(&database.url, 8);
-        let app = Arc::new(App::new(db, clock.clone(), &roots, tropo.clone(), mailer, settings));
+        let line = Line::to(&database.url).await;
+        let (db, calls_db) = (Db::new(&line.url, 8), Db::new(&line.url, 4));
+        let app = App::new(db, calls_db, clock.clone(), &roots, tropo.clone(), mailer, settings);
+        let app = Arc::new(app);
         let server = web::serve(
             listener,
             app.clone(),
@@ -157,6 +163,7 @@ impl TestApp {
             clock,
             address,
             database,
+            line,
             simulator: simulated,
             mail,
             stop,
@@ -174,7 +181,7 @@ impl TestApp {
         change(&mut settings);
         let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
         let db = Db::new(&self.database.url, 2);
-        App::new(db, self.clock.clone(), &self.roots, self.tropo.clone(), mailer, settings)
+        App::new(db.clone(), db, self.clock.clone(), &self.roots, self.tropo.clone(), mailer, settings)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
