@@ -178,7 +178,7 @@ async fn what_is_no_request_of_the_carriers_is_refused_in_json() {
         let shown = &body[..body.len().min(40)];
         assert_eq!(
             (page.status, page.header("content-type")),
-            (status, "application/json"),
+            (status, "application/json; charset=utf-8"),
             "{shown} {}",
             page.text
         );
