@@ -1,8 +1,9 @@
 //! Logs: one line per event on the standard error, as JSON or as text, with times in UTC.
 //!
-//! Fields that mean the same everywhere: `request` (the id that an error page shows too), `method`, `route` (the pattern
-//! of the path, never the path itself), `status`, `milliseconds`, `number`, `mask`, `operation` (ids of rows),
-//! `network` (a /24 or /64, never a whole address), `error` (why, in our words).
+//! Fields that mean the same everywhere: `request` (the id that an error page shows too; on the line of the answer, and
+//! in the `span` of every line that was logged on the way to it), `method`, `route` (the pattern of the path, never the
+//! path itself), `status`, `milliseconds`, `network` (a /24 or /64, never a whole address), `number`, `mask`, `operation`, `call`
+//! (ids of rows), `error` (why, in our words).
 //!
 //! Never logged: a phone number, real or a mask's caller; an e-mail address; a password, token, key, cookie or code; a
 //! query string (the webhook's key stands in one); a body of a request or an answer. This module cannot enforce it:

@@ -1,42 +1,75 @@
 //! Where numbers can be had: the carrier's areas, and which of them a wish means.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 
 use super::App;
 use super::masks::{WantedArea, WishError};
 use crate::carrier::{Area, CarrierError};
 use crate::domain::phone::{Country, PhoneNumber};
 
-/// How long the carrier's list of areas is believed.
+/// How long the carrier's list of areas is believed; where it cannot be asked, longer.
 const AREAS_LIFE: TimeDelta = TimeDelta::minutes(10);
+/// How long a page waits for the carrier's list.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the carrier said of its areas, and when.
-pub(super) struct KnownAreas {
-    at: DateTime<Utc>,
-    areas: Arc<Vec<Area>>,
+type Asking = Shared<BoxFuture<'static, Result<Arc<Vec<Area>>, CarrierError>>>;
+
+/// What the carrier said of its areas, and when; and the request that is under way.
+#[derive(Default)]
+pub(super) struct KeptAreas {
+    known: Option<(DateTime<Utc>, Arc<Vec<Area>>)>,
+    asking: Option<Asking>,
+}
+
+fn opened(kept: &Mutex<KeptAreas>) -> MutexGuard<'_, KeptAreas> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl App {
-    /// The areas in which the carrier rents out numbers in the countries of masks.
+    /// The areas in which the carrier rents out numbers in the countries of masks. Everybody who wants to know waits
+    /// for the same request, and not for long; where it fails, what was known before counts.
     pub async fn areas(&self) -> Result<Arc<Vec<Area>>, CarrierError> {
         let now = self.now();
-        if let Some(known) = &*self.areas.lock().unwrap_or_else(PoisonError::into_inner)
-            && now - known.at < AREAS_LIFE
-        {
-            return Ok(known.areas.clone());
+        let asking = {
+            let mut kept = opened(&self.areas);
+            if let Some((at, areas)) = &kept.known
+                && now - *at < AREAS_LIFE
+            {
+                return Ok(areas.clone());
+            }
+            kept.asking.get_or_insert_with(|| self.ask_for_areas(now)).clone()
+        };
+        let late = || CarrierError::Unavailable("it takes too long to tell its areas".into());
+        match tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(late())) {
+            Ok(areas) => Ok(areas),
+            Err(error) => opened(&self.areas).known.as_ref().map(|(_, areas)| areas.clone()).ok_or(error),
         }
-        let mut areas = self.carrier.areas().await?;
-        areas.retain(|area| {
-            !area.toll_free
-                && country_of(&area.prefix)
-                    .is_some_and(|country| self.settings.mask_countries.contains(&country))
+    }
+
+    /// Asks behind the back of whoever waits, so that a slow answer still helps the next.
+    fn ask_for_areas(&self, now: DateTime<Utc>) -> Asking {
+        let (carrier, kept, served) =
+            (self.carrier.clone(), self.areas.clone(), self.settings.mask_countries.clone());
+        let asked = self.behind(async move {
+            let answer = carrier.areas().await.map(|mut areas| {
+                let is_served = |area: &Area| country_of(&area.prefix).is_some_and(|of| served.contains(&of));
+                areas.retain(|area| !area.toll_free && is_served(area));
+                Arc::new(areas)
+            });
+            let mut kept = opened(&kept);
+            kept.asking = None;
+            if let Ok(areas) = &answer {
+                kept.known = Some((now, areas.clone()));
+            }
+            answer
         });
-        let areas = Arc::new(areas);
-        *self.areas.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(KnownAreas { at: now, areas: areas.clone() });
-        Ok(areas)
+        let broken = || CarrierError::Unavailable("asking for its areas broke off".into());
+        async move { asked.await.unwrap_or_else(|_| Err(broken())) }.boxed().shared()
     }
 
     /// The country and the prefix that a wish means.
@@ -50,10 +83,13 @@ impl App {
         match area {
             WantedArea::Any => Ok((Some(own).filter(served).ok_or(WishError::NoArea)?, None)),
             WantedArea::Prefix(prefix) => {
-                let areas = self.areas().await.map_err(|_| WishError::NoArea)?;
-                let known = areas.iter().find(|area| area.prefix == prefix).ok_or(WishError::NoArea)?;
-                let country = country_of(&known.prefix).filter(served).ok_or(WishError::NoArea)?;
-                Ok((country, Some(prefix)))
+                // Where the carrier cannot be asked now, the worker finds out whether there is such an area.
+                let is_known = match self.areas().await {
+                    Ok(areas) => areas.iter().any(|area| area.prefix == prefix),
+                    Err(_) => is_prefix(&prefix),
+                };
+                let country = country_of(&prefix).filter(|country| is_known && served(country));
+                Ok((country.ok_or(WishError::NoArea)?, Some(prefix)))
             }
             WantedArea::Same => {
                 let country = Some(own).filter(served).ok_or(WishError::NoArea)?;
@@ -71,6 +107,11 @@ pub fn own_prefix(number: PhoneNumber, areas: &[Area]) -> Option<String> {
     let of_carrier = areas.iter().filter(|area| digits.starts_with(&area.prefix));
     let longest = of_carrier.max_by_key(|area| area.prefix.len()).map(|area| area.prefix.clone());
     longest.or_else(|| digits.starts_with('1').then(|| digits[..4].to_owned()))
+}
+
+/// Whether the text may be the digits that an area's numbers begin with.
+pub fn is_prefix(text: &str) -> bool {
+    (2..=7).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The country of an area, by what a number there would be.

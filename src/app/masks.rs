@@ -1,5 +1,7 @@
 //! Masks: wished for, shown, labelled, paused, revoked, brought back.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::App;
@@ -218,7 +220,7 @@ impl App {
                 None => None,
             };
             let (log, calls_in_all) = calls::log(conn, id, page)?;
-            let days = calls::by_day(conn, id, since, zone.name())?;
+            let days = by_day(calls::by_quarter(conn, id, since)?, zone);
             Ok::<_, DbError>(Some((mask, number, log, calls_in_all, days)))
         };
         let found = self.db.transaction(work).await?;
@@ -323,6 +325,15 @@ impl App {
         let caller = sealed.and_then(|sealed| self.sealer.open(sealed, Place::caller(call.id.0)).ok());
         ShownCall { call, caller }
     }
+}
+
+/// Calls by the days of a zone, as our own tables of zones know them: the database's may be others.
+fn by_day(quarters: Vec<(DateTime<Utc>, i64)>, zone: chrono_tz::Tz) -> Vec<(NaiveDate, i64)> {
+    let mut days = BTreeMap::new();
+    for (quarter, calls) in quarters {
+        *days.entry(quarter.with_timezone(&zone).date_naive()).or_default() += calls;
+    }
+    days.into_iter().collect()
 }
 
 /// Whether a form's token has only what may stand in an address: ours do, and no other byte reaches a query.

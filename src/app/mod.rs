@@ -85,7 +85,7 @@ pub struct App {
     hashing: Arc<Semaphore>,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
-    areas: Mutex<Option<areas::KnownAreas>>,
+    areas: Arc<Mutex<areas::KeptAreas>>,
     background: background::Background,
 }
 
@@ -118,7 +118,7 @@ impl App {
             device_key: roots.derive("devices that signed in before"),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             wake: Notify::new(),
-            areas: Mutex::new(None),
+            areas: Arc::default(),
             background: background::Background::here(),
         }
     }

@@ -1,8 +1,8 @@
 //! Calls to masks with their stories; the callers are sealed.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bytea, Date, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bytea, Nullable, Timestamptz};
 use uuid::Uuid;
 
 use super::schema::calls;
@@ -297,29 +297,28 @@ pub fn log(conn: &mut Connection, mask: MaskId, page: i64) -> Result<(Vec<Logged
 }
 
 #[derive(QueryableByName)]
-struct DayRow {
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
+struct QuarterRow {
+    #[diesel(sql_type = Timestamptz)]
+    quarter: DateTime<Utc>,
     #[diesel(sql_type = BigInt)]
     calls: i64,
 }
 
-/// The mask's calls since `since`, a figure for each day on which there were some, by the days of `zone`.
-pub fn by_day(
+/// The mask's calls since `since`, a figure for each quarter of an hour in which there were some: everybody's days
+/// begin with one.
+pub fn by_quarter(
     conn: &mut Connection,
     mask: MaskId,
     since: DateTime<Utc>,
-    zone: &str,
-) -> Result<Vec<(NaiveDate, i64)>, DbError> {
-    let rows: Vec<DayRow> = diesel::sql_query(
-        "SELECT (received_at AT TIME ZONE $3)::date AS day, count(*) AS calls FROM calls \
+) -> Result<Vec<(DateTime<Utc>, i64)>, DbError> {
+    let rows: Vec<QuarterRow> = diesel::sql_query(
+        "SELECT date_bin('15 minutes', received_at, 'epoch'::timestamptz) AS quarter, count(*) AS calls FROM calls \
          WHERE mask_id = $1 AND received_at > $2 GROUP BY 1 ORDER BY 1",
     )
     .bind::<diesel::sql_types::Uuid, _>(mask.0)
     .bind::<Timestamptz, _>(since)
-    .bind::<Text, _>(zone)
     .load(conn)?;
-    Ok(rows.into_iter().map(|row| (row.day, row.calls)).collect())
+    Ok(rows.into_iter().map(|row| (row.quarter, row.calls)).collect())
 }
 
 /// Calls that go on since before `before`, with the carrier's names of them, and were not ended yet.
@@ -339,7 +338,7 @@ pub fn set_cut(conn: &mut Connection, id: CallId, now: DateTime<Utc>) -> Result<
     Ok(())
 }
 
-/// Forgets calls that came in before `before`.
+/// Forgets calls that came in before `before`, a batch at most.
 pub fn forget(conn: &mut Connection, before: DateTime<Utc>) -> Result<usize, DbError> {
-    Ok(diesel::delete(calls::table.filter(calls::received_at.lt(before))).execute(conn)?)
+    super::forget(conn, "calls", "received_at", before)
 }

@@ -129,7 +129,7 @@ pub fn claim(
     Ok(row.map(sent))
 }
 
-/// Forgets codes that were over before `before`.
+/// Forgets codes that were over before `before`, a batch at most.
 pub fn forget(conn: &mut Connection, before: DateTime<Utc>) -> Result<usize, DbError> {
-    Ok(diesel::delete(codes::table.filter(codes::expires_at.lt(before))).execute(conn)?)
+    super::forget(conn, "verifications", "expires_at", before)
 }

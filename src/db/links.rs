@@ -73,7 +73,7 @@ pub fn take(conn: &mut Connection, digest: [u8; 32], now: DateTime<Utc>) -> Resu
     Ok(taken)
 }
 
-/// Forgets links that have been over since before `before`.
+/// Forgets links that have been over since before `before`, a batch at most.
 pub fn forget(conn: &mut Connection, before: DateTime<Utc>) -> Result<usize, DbError> {
-    Ok(diesel::delete(links::table.filter(links::expires_at.lt(before))).execute(conn)?)
+    super::forget(conn, "mailed_links", "expires_at", before)
 }

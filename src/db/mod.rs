@@ -19,6 +19,7 @@ pub mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::migration::MigrationSource;
@@ -231,6 +232,22 @@ pub fn is_behind(url: &str) -> Result<bool, DbError> {
 /// Runs one statement that stands outside of the tables, such as making a database.
 pub fn execute(url: &str, statement: &str) -> Result<(), DbError> {
     Ok(connect(url)?.batch_execute(statement)?)
+}
+
+/// How many rows one call of a `forget` deletes at most, so that it is done well before a statement's time is up.
+pub const BATCH: usize = 5_000;
+
+/// Deletes a batch of the table's rows whose time lies before `before`.
+fn forget(
+    conn: &mut Connection,
+    table: &'static str,
+    time: &'static str,
+    before: DateTime<Utc>,
+) -> Result<usize, DbError> {
+    let old = format!("SELECT ctid FROM {table} WHERE {time} < $1 LIMIT {BATCH}");
+    let deleted = diesel::sql_query(format!("DELETE FROM {table} WHERE ctid = ANY(ARRAY({old}))"))
+        .bind::<diesel::sql_types::Timestamptz, _>(before);
+    Ok(deleted.execute(conn)?)
 }
 
 /// Waits until no other transaction holds the lock of this name, then holds it until the end of this one.

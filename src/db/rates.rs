@@ -104,9 +104,9 @@ pub fn count_since(
     Ok((times.len(), times.first().copied()))
 }
 
-/// Forgets what was counted before `before`.
+/// Forgets what was counted before `before`, a batch at most.
 pub fn forget(conn: &mut Connection, before: DateTime<Utc>) -> Result<usize, DbError> {
-    Ok(diesel::delete(events::table.filter(events::at.lt(before))).execute(conn)?)
+    super::forget(conn, "rate_events", "at", before)
 }
 
 fn distinct(rules: &[Rule]) -> Vec<Bucket> {

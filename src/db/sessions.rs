@@ -143,7 +143,7 @@ pub fn end_others(conn: &mut Connection, user: UserId, keep: Option<SessionId>) 
         .execute(conn)?)
 }
 
-/// Forgets sessions that are over.
+/// Forgets sessions that are over, a batch at most.
 pub fn forget(conn: &mut Connection, now: DateTime<Utc>) -> Result<usize, DbError> {
-    Ok(diesel::delete(sessions::table.filter(sessions::expires_at.le(now))).execute(conn)?)
+    super::forget(conn, "sessions", "expires_at", now)
 }

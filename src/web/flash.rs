@@ -11,6 +11,7 @@ pub(super) enum Flash {
     Welcome,
     PasswordChosen,
     PasswordChanged,
+    SignedIn,
     SignedOut,
     MaskRequested,
     LabelSaved,
@@ -18,6 +19,7 @@ pub(super) enum Flash {
     MaskResumed,
     MaskRevoked,
     MaskRestored,
+    NumberSaved,
     NumberProved,
     NumberRemoved,
     CodeSent,
@@ -28,7 +30,7 @@ pub(super) enum Flash {
     RevokedForOwner,
 }
 
-const ALL: [(Flash, &str, &str, &str); 18] = [
+const ALL: [(Flash, &str, &str, &str); 20] = [
     (
         Flash::Welcome,
         "welcome",
@@ -47,6 +49,7 @@ const ALL: [(Flash, &str, &str, &str); 18] = [
         "success",
         "Your password is changed. Every other device is signed out.",
     ),
+    (Flash::SignedIn, "signed-in", "success", "You are signed in."),
     (Flash::SignedOut, "signed-out", "success", "You are signed out."),
     (Flash::MaskRequested, "mask-requested", "success", "Your mask is being set up."),
     (Flash::LabelSaved, "label-saved", "success", "The name is saved."),
@@ -59,6 +62,7 @@ const ALL: [(Flash, &str, &str, &str); 18] = [
     (Flash::MaskResumed, "mask-resumed", "success", "The mask rings your phone again."),
     (Flash::MaskRevoked, "mask-revoked", "success", "The mask rings nobody from now on."),
     (Flash::MaskRestored, "mask-restored", "success", "The mask is back, and rings your phone."),
+    (Flash::NumberSaved, "number-saved", "success", "Your number is saved."),
     (Flash::NumberProved, "number-proved", "success", "The number is yours: it is proved."),
     (Flash::NumberRemoved, "number-removed", "success", "The number is removed, and erased here."),
     (Flash::CodeSent, "code-sent", "success", "A code is on its way."),

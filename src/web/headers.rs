@@ -10,6 +10,7 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
+use tracing::Instrument as _;
 
 use super::{Settings, address};
 use crate::secrets;
@@ -42,7 +43,9 @@ pub(super) async fn every_answer(
     let client = settings.as_ref().map(|settings| address::client(request.request(), settings));
     let method = request.method().clone();
     let https = settings.is_some_and(|settings| settings.is_https());
-    let mut answered = next.call(request).await;
+    // At every level, so that each cause in the log has the request's name.
+    let span = tracing::error_span!("request", request = %id);
+    let mut answered = next.call(request).instrument(span).await;
     let (route, status) = match &mut answered {
         Ok(answer) => {
             complete(answer.response_mut().headers_mut(), &id, https);

@@ -90,7 +90,10 @@ pub(super) async fn new(signed_in: SignedIn) -> Result<HttpResponse, PageError> 
 pub(super) async fn create(signed_in: SignedIn, form: Form<NumberForm>) -> Result<HttpResponse, PageError> {
     let text = form.0.number;
     let error = match signed_in.app().add_number(signed_in.user.id, &text).await {
-        Ok(id) => return Ok(signed_in.visitor.redirect(&format!("/numbers/{id}/verification"), None)),
+        Ok(id) => {
+            let next = format!("/numbers/{id}/verification");
+            return Ok(signed_in.visitor.redirect(&next, Some(Flash::NumberSaved)));
+        }
         Err(AddError::Db(error)) => return Err(error.into()),
         Err(AddError::Refused(refusal)) => refusal.to_string(),
         Err(AddError::Country) => {

@@ -158,7 +158,7 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
     let error = match visitor.app.sign_in(&form.email, &form.password, visitor.address, device.as_deref()).await {
         Ok(user) => {
             session::begin(&visitor.session, user.id, &visitor.device())?;
-            return visitor.remembered(visitor.redirect("/masks", None), user.id);
+            return visitor.remembered(visitor.redirect("/masks", Some(Flash::SignedIn)), user.id);
         }
         Err(SignInError::Db(error)) => return Err(error.into()),
         Err(SignInError::Wrong) => {

@@ -7,7 +7,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::limit_words;
-use crate::app::areas::own_prefix;
+use crate::app::areas::{is_prefix, own_prefix};
 use crate::app::masks::{WantedArea, Wish, WishError};
 use crate::carrier::Area;
 use crate::domain::ids::NumberId;
@@ -66,6 +66,11 @@ async fn new_page(
     let Some(first) = numbers.first() else { return Ok(None) };
     // Where the carrier cannot be asked, the page offers what it can without it.
     let areas = app.areas().await.unwrap_or_default();
+    let mut groups = groups(&areas);
+    if groups.is_empty() && is_prefix(&form.prefix) {
+        // What was chosen when there was a list stays chosen.
+        groups = vec![("Chosen before".into(), vec![(form.prefix.clone(), shown_prefix(&form.prefix))])];
+    }
     let own =
         if numbers.len() == 1 { first.number.and_then(|number| own_prefix(number, &areas)) } else { None };
     let same_area = own.map_or_else(String::new, |prefix| {
@@ -87,7 +92,7 @@ async fn new_page(
             .map(|own| NumberChoice { id: own.id, shown: Number::from(own).shown })
             .collect(),
         same_area,
-        groups: groups(&areas),
+        groups,
         prefix: form.prefix,
         label_value: form.label,
         left: Some(match left {
