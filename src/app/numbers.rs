@@ -55,13 +55,6 @@ pub enum AddError {
     Db(#[from] DbError),
 }
 
-/// What came of removing a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Removed {
-    /// How many of its masks were revoked.
-    pub masks: usize,
-}
-
 impl App {
     /// Registers a number, as somebody typed it; one that is registered already is not registered twice.
     pub async fn add_number(&self, user: UserId, text: &str) -> Result<NumberId, AddError> {
@@ -109,17 +102,17 @@ impl App {
         Ok(stored.iter().map(|stored| self.own_number(stored)).collect())
     }
 
-    /// Erases one of the user's numbers; its masks are revoked at once, and rest.
-    pub async fn remove_number(&self, user: UserId, id: NumberId) -> Result<Option<Removed>, DbError> {
+    /// Erases one of the user's numbers; its masks are revoked at once, and rest. `false` if there is no such number.
+    pub async fn remove_number(&self, user: UserId, id: NumberId) -> Result<bool, DbError> {
         let (now, rest) = (self.now(), self.settings.limits.rest);
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
             if numbers::find(conn, user, id)?.is_none() {
-                return Ok(None);
+                return Ok(false);
             }
-            let masks = erase(conn, id, Actor::User(user), now, rest)?;
+            erase(conn, id, Actor::User(user), now, rest)?;
             audit::write(conn, now, Actor::User(user), "number removed", id.0, "")?;
-            Ok::<_, DbError>(Some(Removed { masks }))
+            Ok::<_, DbError>(true)
         };
         self.db.transaction(work).await
     }

@@ -69,7 +69,7 @@ pub struct UnknownCountry;
 /// A phone number in the form of ITU-T E.164: a plus and 7 to 15 digits, the first not zero.
 ///
 /// It hides itself in `Debug` and has no `Display`: whoever shows one says how, by [`PhoneNumber::e164`],
-/// [`PhoneNumber::grouped`] or [`PhoneNumber::redacted`].
+/// [`PhoneNumber::grouped`] or [`PhoneNumber::last_two`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PhoneNumber(u64);
 
@@ -168,12 +168,6 @@ impl PhoneNumber {
             Ok(parsed) => parsed.format().mode(Mode::International).to_string(),
             Err(_) => self.e164(),
         }
-    }
-
-    /// The country code and the last two digits, the rest as dots: `+1 ••• ••• ••23`.
-    pub fn redacted(&self) -> String {
-        let code = self.metadata().map_or(String::new(), |metadata| metadata.country_code().to_string());
-        format!("+{code} ••• ••• ••{}", self.last_two())
     }
 
     /// The last two digits, the most that an admin sees.
@@ -429,7 +423,7 @@ mod tests {
         let number = PhoneNumber::from_e164("+14155550123").unwrap();
         assert_eq!(format!("{number:?}"), "PhoneNumber(…)");
         assert_eq!(number.grouped(), "+1 415-555-0123");
-        assert_eq!(number.redacted(), "+1 ••• ••• ••23");
+        assert_eq!(number.last_two(), "23");
     }
 
     #[test]

@@ -249,7 +249,8 @@ pub(super) async fn remove(
     id: web::Path<Uuid>,
     _form: Form<Nothing>,
 ) -> Result<HttpResponse, PageError> {
-    let removed = signed_in.app().remove_number(signed_in.user.id, NumberId(*id)).await?;
-    removed.ok_or(PageError::NotFound)?;
+    if !signed_in.app().remove_number(signed_in.user.id, NumberId(*id)).await? {
+        return Err(PageError::NotFound);
+    }
     Ok(signed_in.visitor.redirect("/masks", Some(Flash::NumberRemoved)))
 }

@@ -11,7 +11,6 @@ use crate::domain::phone::PhoneNumber;
 /// Who looks at a page.
 #[derive(Clone)]
 pub(super) struct UserView {
-    #[expect(dead_code, reason = "told to every page, shown by some")]
     pub(super) email: String,
     pub(super) admin: bool,
 }
