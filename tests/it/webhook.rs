@@ -252,7 +252,7 @@ async fn whatever_a_session_says_something_can_be_carried_out() {
 async fn recorded_sessions_of_every_age_and_their_beginnings_are_answered() {
     let (app, ..) = with_mask(Options::default()).await;
     let (mut count, mut longest) = (0, String::new());
-    for folder in ["tropo", "tropo-client"] {
+    for folder in ["tropo"] {
         let folder = format!("{}/tests/fixtures/{folder}", env!("CARGO_MANIFEST_DIR"));
         for file in std::fs::read_dir(folder).unwrap() {
             let Ok(vector) = serde_json::from_slice::<Value>(&std::fs::read(file.unwrap().path()).unwrap())

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::domain::phone::PhoneNumber;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tropo-client");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tropo");
 
 /// A recorded case by its file's name without `.json`.
 fn vector(name: &str) -> Value {
