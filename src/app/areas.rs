@@ -72,6 +72,13 @@ impl App {
         async move { asked.await.unwrap_or_else(|_| Err(broken())) }.boxed().shared()
     }
 
+    /// Whether the carrier says that numbers in the area of this one take no texts.
+    pub async fn area_takes_no_texts(&self, number: PhoneNumber) -> bool {
+        let areas = self.areas().await.unwrap_or_default();
+        let own = own_prefix(number, &areas);
+        areas.iter().any(|area| Some(&area.prefix) == own.as_ref() && area.texts == Some(false))
+    }
+
     /// The country and the prefix that a wish means.
     pub(super) async fn place(
         &self,
@@ -114,13 +121,17 @@ pub fn is_prefix(text: &str) -> bool {
     (2..=7).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// What numbers may go on with after an area's digits; no single one fits every country's plan.
+const REST: [&str; 3] = ["55501505550150", "79460150794601", "23456782345678"];
+
 /// The country of an area, by what a number there would be.
 pub fn country_of(prefix: &str) -> Option<Country> {
-    let filled = |length: usize| {
-        let digits: String = prefix.chars().chain("5550150".repeat(2).chars()).take(length).collect();
+    let filled = |rest: &str, length: usize| {
+        let digits: String = prefix.chars().chain(rest.chars()).take(length).collect();
         PhoneNumber::from_e164(&format!("+{digits}")).and_then(|number| number.country())
     };
-    if prefix.starts_with('1') { filled(11) } else { (9..=13).find_map(filled) }
+    let lengths = if prefix.starts_with('1') { 11..=11 } else { 9..=13 };
+    REST.iter().find_map(|rest| lengths.clone().find_map(|length| filled(rest, length)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod admin;
+mod allowance;
 pub mod areas;
 mod background;
 pub mod calls;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::masks::Row;
 use super::schema::{masks, users};
 use super::{Connection, DbError};
-use crate::domain::ids::MaskId;
+use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
 
 /// What an admin looks for.
@@ -24,7 +24,7 @@ pub struct Search {
 }
 
 /// How many masks a page of an admin's list holds.
-pub const PAGE: i64 = 50;
+pub const PAGE: i64 = 20;
 
 /// A mask as an admin sees it.
 #[derive(Debug, Clone)]
@@ -114,6 +114,17 @@ pub fn last_calls(conn: &mut Connection, ids: &[MaskId]) -> Result<Vec<(MaskId, 
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = calls_of(conn, &ids, DateTime::UNIX_EPOCH)?;
     Ok(rows.into_iter().filter_map(|row| Some((MaskId(row.mask_id), row.last_call?))).collect())
+}
+
+/// When the user asked for the `n`th newest of their masks, those that never came to be left out.
+pub fn nth_newest_wish(
+    conn: &mut Connection,
+    user: UserId,
+    n: u32,
+) -> Result<Option<DateTime<Utc>>, DbError> {
+    let wishes = masks::table.filter(masks::user_id.eq(user.0).and(masks::state.ne("failed")));
+    let newest = wishes.order(masks::requested_at.desc()).offset(i64::from(n.max(1)) - 1);
+    Ok(newest.select(masks::requested_at).first(conn).optional()?)
 }
 
 #[derive(QueryableByName)]

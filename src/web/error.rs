@@ -71,7 +71,7 @@ impl PageError {
             Self::LinkGone => told(
                 StatusCode::NOT_FOUND,
                 "This link does not work any more",
-                "Links in our letters work once, and for half an hour. Ask for another.",
+                "Links in our letters work once, and not for long. Ask for another.",
             ),
             Self::NotAllowed => told(
                 StatusCode::FORBIDDEN,

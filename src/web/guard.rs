@@ -228,6 +228,16 @@ pub(super) fn shown_again(template: &impl Template) -> Result<HttpResponse, Page
     answered(HttpResponse::UnprocessableEntity(), template)
 }
 
+/// A form that was sent too often, shown again; it can be sent after so many seconds.
+pub(super) fn shown_for_later(
+    template: &impl Template,
+    wait: chrono::TimeDelta,
+) -> Result<HttpResponse, PageError> {
+    let mut answer = HttpResponse::TooManyRequests();
+    answer.insert_header(("retry-after", (wait.num_seconds() + 1).max(1).to_string()));
+    answered(answer, template)
+}
+
 fn answered(
     mut answer: actix_web::HttpResponseBuilder,
     template: &impl Template,

@@ -16,7 +16,8 @@ use crate::app::codes::{CheckError, CodeLimit, Progress, SendError};
 use crate::app::numbers::AddError;
 use crate::carrier::Channel;
 use crate::domain::ids::NumberId;
-use crate::domain::phone::Country;
+use crate::domain::mask::{Mask, MaskState};
+use crate::domain::phone::{Country, LineKind};
 
 #[derive(Template)]
 #[template(path = "numbers/new.html")]
@@ -35,7 +36,9 @@ struct VerifyPage {
     id: NumberId,
     number: Number,
     channel: &'static str,
-    can_text: bool,
+    code_hint: String,
+    no_call: Option<&'static str>,
+    no_text: Option<&'static str>,
     sent: Option<&'static str>,
     wait: Option<String>,
 }
@@ -48,6 +51,7 @@ struct RemovePage {
     number: Number,
     rest_days: i64,
     masks: Vec<MaskCard>,
+    resting: usize,
 }
 
 #[derive(Deserialize)]
@@ -110,29 +114,69 @@ pub(super) async fn create(signed_in: SignedIn, form: Form<NumberForm>) -> Resul
         Err(AddError::TooOften) => {
             "You tried as many numbers as you may in a day. Please try again tomorrow.".to_owned()
         }
-        Err(AddError::TooMany) => format!(
-            "You can have {} numbers. Remove one before you add another.",
-            signed_in.app().settings().limits.numbers_per_user
-        ),
+        Err(AddError::TooMany) => too_many_numbers(&signed_in).await?,
     };
     shown_again(&new_page(&signed_in, Errors::one("number", error), text))
+}
+
+/// Which of the two limits stands in the way: of proved numbers, or of those that wait.
+async fn too_many_numbers(signed_in: &SignedIn) -> Result<String, PageError> {
+    let numbers = signed_in.app().numbers(signed_in.user.id).await?;
+    let most = signed_in.app().settings().limits.numbers_per_user;
+    let waiting = numbers.iter().filter(|number| !number.verified).count();
+    Ok(if numbers.len() - waiting >= usize::try_from(most).unwrap_or(usize::MAX) {
+        format!("You can have {most} numbers. Remove one before you add another.")
+    } else {
+        format!(
+            "You have {waiting} numbers that wait to be proved. Prove or remove one before you add another."
+        )
+    })
 }
 
 async fn verify_page(signed_in: &SignedIn, id: NumberId, errors: Errors) -> Result<VerifyPage, PageError> {
     let progress = signed_in.app().verification(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
     let now = signed_in.app().now();
-    let can_text =
-        progress.number.number.is_some_and(|number| signed_in.app().channel_works(number, Channel::Text));
+    let (no_call, no_text) = closed_ways(signed_in, &progress).await;
     Ok(VerifyPage {
         page: signed_in.visitor.page("Prove your number"),
         errors,
         id,
         number: (&progress.number).into(),
-        channel: if progress.code_by_text && can_text { "text" } else { "voice" },
-        can_text,
+        channel: if no_call.is_some() || progress.code_by_text && no_text.is_none() {
+            "text"
+        } else {
+            "voice"
+        },
+        code_hint: format!(
+            "Six digits. It works for {} minutes.",
+            signed_in.app().settings().limits.code_life.num_minutes()
+        ),
+        no_call,
+        no_text,
         sent: sent_words(&progress),
         wait: progress.next_send.map(|next| format!("You can ask for another code {}.", wait(next, now))),
     })
+}
+
+/// Why no call, and why no text, can bring the code; `None` where one can.
+async fn closed_ways(
+    signed_in: &SignedIn,
+    progress: &Progress,
+) -> (Option<&'static str>, Option<&'static str>) {
+    let (app, channels) = (signed_in.app(), signed_in.app().settings().channels);
+    let no_call = (!channels.voice).then_some("This service makes no calls.");
+    let no_text = if !channels.text {
+        Some("This service sends no texts.")
+    } else if progress.line == Some(LineKind::FixedLine) {
+        Some("This is a landline, which takes no texts.")
+    } else if let Some(number) = progress.number.number
+        && app.area_takes_no_texts(number).await
+    {
+        Some("Numbers in this area cannot be texted.")
+    } else {
+        None
+    };
+    (no_call, no_text)
 }
 
 fn sent_words(progress: &Progress) -> Option<&'static str> {
@@ -179,7 +223,7 @@ pub(super) async fn send_code(
         Err(SendError::NotFound) => return Err(PageError::NotFound),
         Err(SendError::Db(error)) => return Err(error.into()),
         Err(SendError::ChannelOff) => {
-            "That number cannot be reached that way. Choose the other one.".to_owned()
+            "The code cannot reach that number that way. Choose another, where there is one.".to_owned()
         }
         Err(SendError::NotTaken) => {
             "The phone company did not take our request. Nothing was used up; please try again in a minute."
@@ -235,7 +279,10 @@ pub(super) async fn ask_to_remove(
 ) -> Result<HttpResponse, PageError> {
     let (id, app) = (NumberId(*id), signed_in.app());
     let (number, masks) = app.number_with_masks(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
+    let leads_here = |mask: &Mask| mask.number == Some(id) && matches!(mask.state, MaskState::Resting { .. });
+    let resting = app.masks(signed_in.user.id).await?;
     shown(&RemovePage {
+        resting: resting.iter().filter(|listed| leads_here(&listed.mask)).count(),
         page: signed_in.visitor.page("Remove a number"),
         id,
         number: (&number).into(),

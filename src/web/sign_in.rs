@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::flash::Flash;
 use super::forms::Form;
-use super::guard::{Visitor, shown, shown_again};
+use super::guard::{Visitor, shown, shown_again, shown_for_later};
 use super::page::{Errors, Page, wait};
 use super::session;
 use crate::app::accounts::{LinkError, LinkWish, PasswordError, SignInError};
@@ -167,10 +167,11 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
         }
         Err(SignInError::LinkNeeded) => "There were very many wrong passwords for that address. To be safe, choose a new password with a mailed link.".to_owned(),
         Err(SignInError::TooMany { until }) => {
-            format!(
-                "There were too many wrong passwords. You can try again {}.",
-                wait(until, visitor.app.now())
-            )
+            let left = until - visitor.app.now();
+            let words = wait(until, visitor.app.now());
+            let error = format!("There were too many wrong passwords. You can try again {words}.");
+            let (page, errors) = (visitor.page("Sign in"), Errors::one("password", error));
+            return shown_for_later(&SignInPage { page, errors, email: form.email }, left);
         }
     };
     shown_again(&SignInPage {

@@ -17,6 +17,8 @@ mod numbers;
 mod operations;
 mod outages;
 mod privacy;
+mod reasons;
 mod schema;
+mod sizes;
 mod story;
 mod webhook;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::support::{CALLER, Options, REAL, TestApp};
@@ -86,4 +87,46 @@ async fn how_a_call_ended_is_noted_although_the_database_was_away_when_the_carri
     assert!(document.text.contains("did not answer"), "the caller hears why: {}", document.text);
     app.database.let_in(true).await;
     ada.until(&wished, |page| page.words().contains("Nobody answered")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_carrier_an_area_can_still_be_wished_for_and_a_list_that_was_known_still_shown() {
+    let mut app = TestApp::with(Options { work: false, ..Options::default() }).await;
+    let (mut ada, number) = app.with_number("ada", REAL).await;
+    let listed = ada.get("/masks/new").await;
+    assert!(listed.text.contains("value=\"1415\""), "{}", listed.text);
+    app.clock.advance(TimeDelta::hours(1));
+    app.without_carrier().await;
+    let stale = ada.get("/masks/new").await;
+    assert!(stale.text.contains("value=\"1415\""), "the areas of an hour ago are gone: {}", stale.words());
+
+    let mut app = TestApp::with(Options { work: false, ..Options::default() }).await;
+    let (mut bob, second) = app.with_number("bob", REAL).await;
+    app.without_carrier().await;
+    let long = "x".repeat(61);
+    let again = bob.wish(&second, &[("area", "prefix"), ("prefix", "1415"), ("label", &long)]).await;
+    assert_eq!(again.status, 422);
+    assert!(again.text.contains("<option value=\"1415\" selected>"), "{}", again.text);
+    for prefix in ["14x5", "1", "44", "14155550"] {
+        let page = bob.wish(&second, &[("area", "prefix"), ("prefix", prefix)]).await;
+        assert_eq!(page.status, 422, "{prefix}: {}", page.words());
+    }
+    let wished = bob.wish(&second, &[("area", "prefix"), ("prefix", "1415")]).await;
+    assert_eq!(wished.status, 303, "{}", wished.words());
+    assert_eq!(app.database.one("SELECT wanted_prefix FROM masks").await, "1415");
+    drop((ada, number));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_is_forgotten_in_batches_whatever_becomes_of_the_other_tables() {
+    let app = TestApp::with(Options { work: false, ..Options::default() }).await;
+    app.clock.advance(TimeDelta::days(100));
+    let many = "INSERT INTO rate_events (bucket, at) \
+                SELECT sha256(n::text::bytea), '2026-11-23T10:00:00Z'::timestamptz FROM generate_series(1, 11000) n";
+    app.database.execute(many).await;
+    let held = app.database.hold("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE").await;
+    app.app.forget_old().await.unwrap_err();
+    assert_eq!(app.database.one("SELECT count(*) FROM rate_events").await, "0");
+    drop(held);
+    app.app.forget_old().await.unwrap();
 }

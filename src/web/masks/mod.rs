@@ -5,7 +5,7 @@ mod show;
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use super::error::PageError;
 use super::flash::Flash;
 use super::forms::Form;
 use super::guard::{SignedIn, shown, shown_again};
-use super::page::{Errors, Moment, Number, Page, moment};
+use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use super::sign_in::Nothing;
 use crate::app::masks::{ChangeError, ListedMask, MaskLimit};
 use crate::app::numbers::OwnNumber;
@@ -73,16 +73,40 @@ struct IndexPage {
     may_add_number: bool,
     numbers: Vec<OwnNumberView>,
     masks: Vec<MaskCard>,
+    pages: Pages,
 }
 
-pub(super) async fn index(signed_in: SignedIn) -> Result<HttpResponse, PageError> {
+/// How many masks the list shows at a time, so that its page stays small.
+const MASKS_OF_PAGE: i64 = 20;
+/// How long a mask that never came to be is listed, with the reason.
+const FAILED_LISTED: TimeDelta = TimeDelta::days(7);
+
+#[derive(Deserialize)]
+pub(super) struct IndexQuery {
+    page: Option<i64>,
+}
+
+pub(super) async fn index(
+    signed_in: SignedIn,
+    query: web::Query<IndexQuery>,
+) -> Result<HttpResponse, PageError> {
     let (app, user) = (signed_in.app(), signed_in.user.id);
-    let (numbers, masks) = (app.numbers(user).await?, app.masks(user).await?);
+    let (numbers, mut masks) = (app.numbers(user).await?, app.masks(user).await?);
+    let old = app.now() - FAILED_LISTED;
+    masks.retain(|listed| {
+        !matches!(listed.mask.state, MaskState::Failed { .. }) || listed.mask.requested_at > old
+    });
+    let number_of_page = query.page.unwrap_or(1).clamp(1, 1_000);
+    let total = i64::try_from(masks.len()).unwrap_or(i64::MAX);
+    let steps = first_steps(&numbers, &masks);
+    let first = usize::try_from((number_of_page - 1) * MASKS_OF_PAGE).unwrap_or(usize::MAX);
+    let size = usize::try_from(MASKS_OF_PAGE).unwrap_or(usize::MAX);
     let proved = numbers.iter().filter(|number| number.verified).count();
     let may_have = usize::try_from(app.settings().limits.numbers_per_user).unwrap_or(usize::MAX);
     shown(&IndexPage {
         page: signed_in.visitor.page("Your masks"),
-        steps: first_steps(&numbers, &masks),
+        steps,
+        pages: pages("Masks", number_of_page, MASKS_OF_PAGE, total, |page| format!("/masks?page={page}")),
         proved: proved > 0,
         may_add_number: proved < may_have,
         numbers: numbers
@@ -91,6 +115,8 @@ pub(super) async fn index(signed_in: SignedIn) -> Result<HttpResponse, PageError
             .collect(),
         masks: masks
             .into_iter()
+            .skip(first)
+            .take(size)
             .map(|listed| MaskCard::new(listed.mask, listed.last_call, &signed_in))
             .collect(),
     })
@@ -115,21 +141,27 @@ fn first_steps(numbers: &[OwnNumber], masks: &[ListedMask]) -> Option<FirstSteps
     Some(FirstSteps { number, mask: working.is_some(), call, number_path, mask_path })
 }
 
-fn limit_words(limit: MaskLimit) -> String {
-    match limit {
+async fn limit_words(signed_in: &SignedIn, limit: MaskLimit) -> Result<String, PageError> {
+    let (app, zone) = (signed_in.app(), signed_in.zone());
+    let room = app.room_for_a_mask_at(signed_in.user.id, limit).await?;
+    let next = room.map_or_else(String::new, |at| {
+        let at = at.with_timezone(&zone);
+        format!(" The next can be had from {} on.", at.format("%-d %B, %H:%M"))
+    });
+    Ok(match limit {
         MaskLimit::Alive(most) => {
-            format!("You have {most} masks, as many as there may be at once. Revoke one to make room.")
+            format!("You have {most} masks, as many as there may be at once. End one to make room.")
         }
         MaskLimit::Day(most) => {
-            format!("You asked for {most} masks within a day, as many as there may be. Try again tomorrow.")
+            format!("You asked for {most} masks within a day, as many as there may be.{next}")
         }
-        MaskLimit::Month(most) => format!(
-            "You asked for {most} masks within 30 days, as many as there may be. Try again when the oldest of those is 30 days old."
-        ),
+        MaskLimit::Month(most) => {
+            format!("You asked for {most} masks within 30 days, as many as there may be.{next}")
+        }
         MaskLimit::House => {
-            "No more masks can be had here at the moment. Please try again in an hour.".to_owned()
+            "This service has given out as many masks as it may for now. Try again in an hour; if that does not help, ask the people who run it.".to_owned()
         }
-    }
+    })
 }
 
 #[derive(Deserialize)]
@@ -182,7 +214,7 @@ async fn changed_or_told(
         Err(ChangeError::NoNumber) => {
             "The number it led to is gone. Prove a number first, then bring the mask back onto it.".to_owned()
         }
-        Err(ChangeError::Limit(limit)) => limit_words(limit),
+        Err(ChangeError::Limit(limit)) => limit_words(signed_in, limit).await?,
     };
     shown_again(&show_page(signed_in, id, 1, Errors::one("mask-now", error)).await?)
 }

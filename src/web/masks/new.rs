@@ -168,7 +168,7 @@ pub(in crate::web) async fn create(
         }
         Err(WishError::NoArea) => Errors::one("area", "There are no masks in that country here."),
         Err(WishError::Label(error)) => Errors::one("label", error.to_string()),
-        Err(WishError::Limit(limit)) => Errors::one("label", limit_words(limit)),
+        Err(WishError::Limit(limit)) => Errors::one("mask-limit", limit_words(&signed_in, limit).await?),
     };
     match new_page(&signed_in, form, errors).await? {
         Some(page) => shown_again(&page),
