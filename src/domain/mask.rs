@@ -165,7 +165,7 @@ pub fn label(text: &str) -> Result<String, LabelTooLong> {
         .chars()
         .filter(|character| {
             !character.is_control()
-                && !matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+                && !matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
         })
         .collect();
     let clean = clean.trim().to_owned();
@@ -220,7 +220,10 @@ mod tests {
 
     #[test]
     fn labels_are_one_line_without_direction_marks() {
-        assert_eq!(label(" For\u{202e} \u{61c}the\n\u{0} ads ").as_deref(), Ok("For the ads"));
+        assert_eq!(
+            label(" For\u{202e} \u{61c}the\n\u{0}\u{2028}\u{2029} ads ").as_deref(),
+            Ok("For the ads")
+        );
         assert_eq!(label(&"x".repeat(61)), Err(LabelTooLong));
         assert_eq!(label(&"é".repeat(60)).map(|text| text.chars().count()), Ok(60));
     }

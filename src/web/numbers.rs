@@ -223,7 +223,7 @@ pub(super) async fn send_code(
         Err(SendError::NotFound) => return Err(PageError::NotFound),
         Err(SendError::Db(error)) => return Err(error.into()),
         Err(SendError::ChannelOff) => {
-            "The code cannot reach that number that way. Choose another, where there is one.".to_owned()
+            "That number cannot be reached that way. Choose another way, if there is one.".to_owned()
         }
         Err(SendError::NotTaken) => {
             "The phone company did not take our request. Nothing was used up; please try again in a minute."

@@ -452,7 +452,13 @@ async fn every_kind_of_answer_keeps_browsers_strict() {
         let mut ada = app.signed_in("ada").await;
         answers.push(("signed in", ada.get("/masks").await, 200, "no-store"));
         answers.push(("for admins", ada.get("/admin/masks").await, 403, "no-store"));
-        client.extra.push(("x-forwarded-proto", "https".into()));
+        if secure {
+            let mut overheard = app.anonymous();
+            overheard.extra.push(("x-forwarded-proto", "https, http".into()));
+            let page = overheard.post(&webhook, &[]).await;
+            assert_eq!(page.status, 404, "the last proxy counts: {}", page.text);
+        }
+        client.extra.push(("x-forwarded-proto", "http, https".into()));
         for (what, body, status) in [
             ("a broken webhook", "{", 400),
             ("a long webhook", &*"x".repeat(17 * 1024), 413),
@@ -460,7 +466,7 @@ async fn every_kind_of_answer_keeps_browsers_strict() {
         ] {
             let request = client.request(Method::POST, &webhook).body(body.to_owned());
             let page = Page::of(request.send().await.unwrap()).await;
-            assert!(page.header("content-type").starts_with("application/json"), "{what}");
+            assert_eq!(page.header("content-type"), "application/json; charset=utf-8", "{what}");
             answers.push((what, page, status, "no-store"));
         }
         for (what, page, status, cache) in answers {

@@ -187,7 +187,7 @@ async fn a_text_carries_the_code_and_a_landline_takes_none() {
     let landline = "+442079460123";
     let path = app.register(&mut ada, landline).await;
     let page = ada.get(&path).await;
-    assert!(page.words().contains("Numbers in this area cannot be texted."), "{}", page.words());
+    assert!(page.words().contains("This is a landline, which takes no texts."), "{}", page.words());
     assert_refused(&ask(&mut ada, &path, "text").await, "cannot be reached that way");
     let phone = app.simulator.get(&format!("/simulator/phones/{landline}")).await;
     assert_eq!((&phone["texts"], &phone["calls"]), (&json!([]), &json!([])));
@@ -382,7 +382,7 @@ async fn a_user_has_five_codes_an_hour_and_ten_a_day() {
         paths.push(app.register(&mut ada, &format!("+14075550{line}")).await);
     }
     let one_more = ada.submit("/numbers/new", "/numbers", &[("number", "+14075550106")]).await;
-    assert_refused(&one_more, "You can have 3 numbers. Remove one before you add another.");
+    assert_refused(&one_more, "You have 5 numbers that wait to be proved.");
     for path in &paths {
         assert_sent(&ask(&mut ada, path, "voice").await);
     }

@@ -130,3 +130,16 @@ async fn what_is_old_is_forgotten_in_batches_whatever_becomes_of_the_other_table
     drop(held);
     app.app.forget_old().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_saved_is_said_to_be_saved_although_the_session_could_not_be_kept() {
+    let app = TestApp::with(Options { work: false, ..Options::default() }).await;
+    let mut ada = app.signed_in("ada").await;
+    let csrf = ada.get("/account").await.hidden("csrf");
+    app.clock.advance(TimeDelta::minutes(20));
+    let held = app.database.hold("SELECT 1 FROM sessions FOR UPDATE").await;
+    let saved = ada.post("/account/time-zone", &[("csrf", &csrf), ("time_zone", "Europe/Berlin")]).await;
+    assert_eq!(saved.status, 303, "{}", saved.words());
+    drop(held);
+    assert_eq!(app.database.one("SELECT time_zone FROM users").await, "Europe/Berlin");
+}

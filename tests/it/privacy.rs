@@ -174,7 +174,13 @@ impl Story {
         self.app.database.let_in(false).await;
         let call = json!({ "session": { "id": "a3", "accountId": "33932", "to": { "e164Id": self.e164 }, "from": { "e164Id": CALLER } } });
         let (mut ada, call) = (self.ada.clone(), call.to_string());
-        tokio::join!(ada.get("/masks"), self.app.webhook("/tropo/transfer", call));
+        let (page, _) = tokio::join!(ada.get("/masks"), self.app.webhook("/tropo/transfer", call));
+        let log = String::from_utf8(LINES.0.lock().unwrap().clone()).unwrap();
+        let cause = format!("request{{request={}}}", page.header("x-request-id"));
+        assert!(
+            log.lines().any(|line| line.contains("ERROR") && line.contains(&cause)),
+            "the cause has no name of its request"
+        );
         self.app.database.let_in(true).await;
         self.ada.until("/masks", |page| page.status == 200).await;
     }

@@ -150,7 +150,7 @@ async fn limit_words(signed_in: &SignedIn, limit: MaskLimit) -> Result<String, P
     });
     Ok(match limit {
         MaskLimit::Alive(most) => {
-            format!("You have {most} masks, as many as there may be at once. End one to make room.")
+            format!("You have {most} masks, as many as there may be at once. Revoke one to make room.")
         }
         MaskLimit::Day(most) => {
             format!("You asked for {most} masks within a day, as many as there may be.{next}")
