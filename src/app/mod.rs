@@ -15,6 +15,7 @@ pub mod housekeeping;
 pub mod masks;
 pub mod numbers;
 pub mod operations;
+pub mod overview;
 mod purchases;
 pub mod sessions;
 mod texts;

@@ -18,8 +18,9 @@ use super::forms::Form;
 use super::guard::{SignedIn, shown, shown_again};
 use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use super::sign_in::Nothing;
-use crate::app::masks::{ChangeError, ListedMask, MaskLimit};
+use crate::app::masks::{ChangeError, MaskLimit};
 use crate::app::numbers::OwnNumber;
+use crate::app::overview::ListedMask;
 use crate::domain::ids::{MaskId, NumberId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
 

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::new::{NumberChoice, shown_prefix};
 use super::{changed_or_told, shown_label};
-use crate::app::masks::{ChangeError, ShownCall, ShownMask};
+use crate::app::masks::ChangeError;
+use crate::app::overview::{ShownCall, ShownMask};
 use crate::db::calls::{Decided, PAGE};
 use crate::domain::call::{Ending, Reason};
 use crate::domain::ids::MaskId;
