@@ -25,3 +25,4 @@ CREATE TABLE verifications (
 -- A new code replaces the old one: at most one lives per number.
 CREATE UNIQUE INDEX verifications_live ON verifications (number_id) WHERE ended_at IS NULL;
 CREATE INDEX verifications_number_id ON verifications (number_id);
+CREATE INDEX verifications_expires_at ON verifications (expires_at);

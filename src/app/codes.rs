@@ -214,7 +214,7 @@ impl App {
     ) -> Result<Option<CodeToSend>, DbError> {
         let Ok(id) = reference.parse().map(VerificationId) else { return Ok(None) };
         let (session, now) = (session.to_owned(), self.now());
-        let found = self.db.transaction(move |conn| {
+        let found = self.calls_db.transaction(move |conn| {
             let Some(code) = codes::claim(conn, id, &session, now)? else { return Ok::<_, DbError>(None) };
             Ok(numbers::find_any(conn, code.number)?.map(|number| (code, number)))
         });

@@ -66,14 +66,14 @@ async fn the_list_of_all_masks_comes_in_pages() {
         "INSERT INTO masks (id, user_id, number_id, country, e164, label, state, requested_at) \
          SELECT gen_random_uuid(), user_id, id, 'US', '+1407555' || (1000 + n), 'x', 'active', \
                 created_at + n * interval '1 second' \
-         FROM numbers, generate_series(1, 120) n WHERE id = '{number}'"
+         FROM numbers, generate_series(1, 50) n WHERE id = '{number}'"
     );
     app.database.execute(&many).await;
     let mut admin = app.admin().await;
     for (page, rows, newest, words) in [
-        (1, 50, "+14075551120", "Masks 1 to 50 of 120"),
-        (2, 50, "+14075551070", "Masks 51 to 100 of 120"),
-        (3, 20, "+14075551020", "Masks 101 to 120 of 120"),
+        (1, 20, "+14075551050", "Masks 1 to 20 of 50"),
+        (2, 20, "+14075551030", "Masks 21 to 40 of 50"),
+        (3, 10, "+14075551010", "Masks 41 to 50 of 50"),
     ] {
         let found = admin.get(&format!("{PATH}?q=ada&page={page}")).await;
         assert_eq!(found.text.matches("ada@example.com").count(), rows);
@@ -145,7 +145,7 @@ async fn nobody_else_comes_near() {
     let (path, mask) = app.mask(&mut ada, &number).await;
     let revocation = format!("/admin{path}/revocation");
     let mut eve = app.signed_in("eve").await;
-    for client in [&mut eve, &mut ada] {
+    for (client, other) in [(&mut eve, "ada@"), (&mut ada, "eve@")] {
         for page in [
             client.get(PATH).await,
             client.get(&format!("{PATH}?q=ada")).await,
@@ -153,7 +153,7 @@ async fn nobody_else_comes_near() {
             client.submit("/masks", &revocation, &[("reason", "mine")]).await,
         ] {
             assert_eq!(page.status, 403, "{}", page.words());
-            assert!(!page.text.contains(&mask) && !page.text.contains("ada@"), "{}", page.text);
+            assert!(!page.text.contains(&mask) && !page.text.contains(other), "{}", page.text);
         }
         assert!(!client.get("/masks").await.text.contains(PATH), "no way there is shown");
     }
