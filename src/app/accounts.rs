@@ -66,6 +66,9 @@ pub enum PasswordError {
     /// The link was used, ran out, or never was.
     #[error("the link cannot be used")]
     LinkGone,
+    /// The new password is the current one.
+    #[error("the new password is the current one")]
+    Unchanged,
     /// The current password is another.
     #[error("the current password is wrong")]
     WrongCurrent,
@@ -271,6 +274,9 @@ impl App {
         let (id, account) = (user.id, rule.bucket);
         // Whoever knows the password does not guess, even where the new one is refused.
         self.db.transaction(move |conn| rates::clear(conn, account)).await?;
+        if new == current {
+            return Err(PasswordError::Unchanged);
+        }
         let hash = self.new_hash(new, &user.email).await?;
         self.db
             .transaction(move |conn| {

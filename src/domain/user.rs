@@ -97,7 +97,7 @@ pub struct Password(String);
 pub enum WeakPassword {
     /// Fewer than 15 characters.
     #[error(
-        "Use at least {SHORTEST_PASSWORD} characters. Four unusual words with blanks between them are easy to remember."
+        "Use at least {SHORTEST_PASSWORD} characters. Four unusual words with spaces between them are easy to remember."
     )]
     TooShort,
     /// More than 256 characters.

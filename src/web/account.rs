@@ -100,6 +100,9 @@ pub(super) async fn change_password(
     {
         Ok(()) => return Ok(signed_in.visitor.redirect("/account", Some(Flash::PasswordChanged))),
         Err(PasswordError::Db(error)) => return Err(error.into()),
+        Err(PasswordError::Unchanged) => {
+            Errors::one("new_password", "That is the password you have now. Choose another.")
+        }
         Err(PasswordError::Weak(weak)) => Errors::one("new_password", weak.to_string()),
         Err(PasswordError::TooMany { until }) => {
             let when = wait(until, app.now());

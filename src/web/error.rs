@@ -121,7 +121,7 @@ impl PageError {
         let (status, heading, text) = self.told();
         heading.clone_into(&mut page.title);
         let (next_href, next_label) = match (self, &page.user) {
-            (Self::LinkGone, _) => ("/forgotten-password", "Ask for another link"),
+            (Self::LinkGone, None) => ("/forgotten-password", "Ask for another link"),
             (_, Some(_)) => ("/masks", "To your masks"),
             (_, None) => ("/", "To the first page"),
         };

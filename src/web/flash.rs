@@ -51,7 +51,7 @@ const ALL: [(Flash, &str, &str, &str); 20] = [
     ),
     (Flash::SignedIn, "signed-in", "success", "You are signed in."),
     (Flash::SignedOut, "signed-out", "success", "You are signed out."),
-    (Flash::MaskRequested, "mask-requested", "success", "Your mask is being set up."),
+    (Flash::MaskRequested, "mask-requested", "success", "This is your new mask."),
     (Flash::LabelSaved, "label-saved", "success", "The name is saved."),
     (
         Flash::MaskPaused,

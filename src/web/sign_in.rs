@@ -128,7 +128,7 @@ pub(super) async fn new_password_sent(visitor: Visitor) -> Result<HttpResponse, 
 /// What is said after a link was asked for: the same for known and unknown addresses.
 fn sent(visitor: &Visitor, again_href: &'static str) -> Result<HttpResponse, PageError> {
     let minutes = visitor.app.settings().limits.link_life.num_minutes();
-    shown(&SentPage { page: visitor.page("Look in your mailbox"), minutes, again_href })
+    shown(&SentPage { page: visitor.page("Check your inbox"), minutes, again_href })
 }
 
 async fn mail(visitor: &Visitor, email: &str, wish: LinkWish) -> Result<Result<(), Errors>, PageError> {
@@ -162,7 +162,7 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
         }
         Err(SignInError::Db(error)) => return Err(error.into()),
         Err(SignInError::Wrong) => {
-            "That e-mail address and password do not belong together. Check both, or choose a new password."
+            "That e-mail address and password do not match. Check both, or choose a new password."
                 .to_owned()
         }
         Err(SignInError::LinkNeeded) => "There were very many wrong passwords for that address. To be safe, choose a new password with a mailed link.".to_owned(),
@@ -220,8 +220,6 @@ pub(super) async fn choose_password(
             shown_again(&choice(&visitor, &token, Errors::one("new_password", weak.to_string())).await?)
         }
         Err(PasswordError::Db(error)) => Err(error.into()),
-        Err(PasswordError::LinkGone | PasswordError::WrongCurrent | PasswordError::TooMany { .. }) => {
-            Err(PageError::LinkGone)
-        }
+        Err(_) => Err(PageError::LinkGone),
     }
 }

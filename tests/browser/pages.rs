@@ -53,7 +53,7 @@ async fn lived_in(view: View) {
     open("/numbers/new", "add-number").await;
     browser.fill("number", "+1 900 555 1212").await;
     browser.click("Go on").await;
-    browser.says("Please look again").await;
+    browser.says("Please check the form").await;
     browser.page("number-refused").await;
     browser.go(&app.url("/masks")).await;
     browser.click("Remove").await;

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use crate::support::free_address;
 use serde_json::{Value, json};
 
 /// The key under which the protocol names an element.
@@ -49,7 +50,8 @@ impl WebDriver {
     pub(crate) async fn start(script: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut process = Command::new("chromedriver")
-            .arg("--port=0")
+            // One below those that the system gives out: chromedriver wants it for IPv4 and IPv6 alike.
+            .arg(format!("--port={}", free_address().port()))
             .env("TMPDIR", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

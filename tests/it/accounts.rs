@@ -395,7 +395,7 @@ async fn wrong_passwords_slow_an_account_and_a_network_and_nobody_else() {
     for _ in 0..10 {
         app.clock.advance(second);
         let page = eve.sign_in("ada@example.com", wrong).await;
-        assert!(page.words().contains("do not belong together"), "{}", page.text);
+        assert!(page.words().contains("do not match"), "{}", page.text);
     }
     // The account is slow for everybody, whatever the password; another account is not.
     for client in [&mut eve, &mut ada] {
@@ -407,7 +407,7 @@ async fn wrong_passwords_slow_an_account_and_a_network_and_nobody_else() {
     // From then on it is one try a minute.
     app.clock.advance(TimeDelta::minutes(1));
     eve.cookies.clear();
-    assert!(eve.sign_in("ada@example.com", wrong).await.words().contains("do not belong together"));
+    assert!(eve.sign_in("ada@example.com", wrong).await.words().contains("do not match"));
     app.clock.advance(TimeDelta::seconds(59));
     assert!(ada.sign_in("ada@example.com", PASSWORD).await.words().contains("too many wrong passwords"));
     app.clock.advance(second);
@@ -415,7 +415,7 @@ async fn wrong_passwords_slow_an_account_and_a_network_and_nobody_else() {
     // The right one wipes the slate clean.
     for _ in 0..2 {
         app.clock.advance(second);
-        assert!(eve.sign_in("ada@example.com", wrong).await.words().contains("do not belong together"));
+        assert!(eve.sign_in("ada@example.com", wrong).await.words().contains("do not match"));
     }
 
     // Thirty in ten minutes from one network, over many accounts.
@@ -424,7 +424,7 @@ async fn wrong_passwords_slow_an_account_and_a_network_and_nobody_else() {
     for number in 0..30 {
         app.clock.advance(second);
         let page = eve[number % 2].sign_in(&format!("nobody{number}@example.com"), wrong).await;
-        assert!(page.words().contains("do not belong together"), "{number}: {}", page.text);
+        assert!(page.words().contains("do not match"), "{number}: {}", page.text);
     }
     let page = eve[0].sign_in("carol@example.com", PASSWORD).await;
     assert!(page.words().contains("too many wrong passwords"), "{}", page.words());

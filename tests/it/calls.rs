@@ -45,7 +45,7 @@ async fn the_log_tells_each_call_as_it_went() {
         ("answered-caller-hangs-up", 60, "answered", "Answered 1 min"),
         ("busy", 0, "busy", "Your phone was busy"),
         ("no-answer", 0, "no-answer", "Nobody answered"),
-        ("rejected", 0, "rejected", "Your phone turned it away"),
+        ("rejected", 0, "rejected", "Declined on your phone"),
         ("caller-hangs-up", 0, "caller-hung-up", "Caller hung up"),
     ] {
         app.clock.advance(TimeDelta::minutes(20));

@@ -20,7 +20,7 @@ async fn a_stranger_who_guesses_keeps_nobody_out_of_a_device_of_their_own() {
             app.clock.advance(TimeDelta::seconds(61));
         }
         let answer = sign_in(&mut stranger, "some guess or other").await;
-        assert!(answer.words().contains("do not belong together"), "{guess}: {}", answer.words());
+        assert!(answer.words().contains("do not match"), "{guess}: {}", answer.words());
     }
     // From now on the password alone does not do on a strange device, however right and however late.
     app.clock.advance(TimeDelta::minutes(20));

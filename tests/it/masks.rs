@@ -277,7 +277,7 @@ async fn labels_are_kept_as_they_can_be_shown() {
     // What it is called, no caller hears.
     assert_eq!(app.simulator.call(CALLER, &mask, "answered", 5).await["heard"], json!([]));
     ada.submit(&path, &format!("{path}/label"), &[("label", "")]).await;
-    assert!(ada.get(&path).await.words().contains("Mask without a name"));
+    assert!(ada.get(&path).await.words().contains("Unnamed mask"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

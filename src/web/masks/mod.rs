@@ -40,15 +40,23 @@ impl MaskCard {
             id: mask.id,
             path: format!("/masks/{}", mask.id),
             number: mask.phone.map(Number::from),
-            state: mask.state.word(),
+            state: shown_state(&mask.state),
             last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
             label: shown_label(mask.label),
         }
     }
 }
 
+/// The word of a state for a mask's owner: one that an admin revoked is not theirs to restore.
+fn shown_state(state: &MaskState) -> &'static str {
+    match state {
+        MaskState::Resting { by: StoppedBy::Admin, .. } => "revoked",
+        other => other.word(),
+    }
+}
+
 fn shown_label(label: String) -> String {
-    if label.is_empty() { "Mask without a name".to_owned() } else { label }
+    if label.is_empty() { "Unnamed mask".to_owned() } else { label }
 }
 
 struct FirstSteps {

@@ -73,10 +73,15 @@ async fn new_page(
     }
     let own =
         if numbers.len() == 1 { first.number.and_then(|number| own_prefix(number, &areas)) } else { None };
-    let same_area = own.map_or_else(String::new, |prefix| {
-        let known = areas.iter().find(|area| area.prefix == prefix);
-        known.map_or_else(|| shown_prefix(&prefix), place)
-    });
+    let unknown = "Nothing is listed in your number's own area; you get one from elsewhere in its country.";
+    let otherwise = if numbers.len() == 1 && !areas.is_empty() { unknown } else { "" };
+    let same_area = own.map_or_else(
+        || otherwise.to_owned(),
+        |prefix| {
+            let known = areas.iter().find(|area| area.prefix == prefix);
+            known.map_or_else(|| shown_prefix(&prefix), place)
+        },
+    );
     let most = app.settings().limits.masks_per_user.0;
     let alive = app.masks(user).await?.iter().filter(|listed| listed.mask.state.is_alive()).count();
     let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(alive);

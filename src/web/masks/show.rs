@@ -7,7 +7,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::new::{NumberChoice, shown_prefix};
-use super::{changed_or_told, shown_label};
+use super::{changed_or_told, shown_label, shown_state};
 use crate::app::masks::ChangeError;
 use crate::app::overview::{ShownCall, ShownMask};
 use crate::db::calls::{Decided, PAGE};
@@ -91,7 +91,7 @@ pub(super) async fn show_page(
         id,
         label,
         number: mask.phone.map(Number::from),
-        state: mask.state.word(),
+        state: shown_state(&mask.state),
         progress: progress(&mask, signed_in),
         notes: notes(&mask),
         leads_to: number.as_ref().map(Number::from),
@@ -181,7 +181,7 @@ fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
         (Decided::Connected, Some(Ending::Answered { .. })) => ("answered", "Answered"),
         (Decided::Connected, Some(Ending::NoAnswer)) => ("missed", "Nobody answered"),
         (Decided::Connected, Some(Ending::Busy)) => ("missed", "Your phone was busy"),
-        (Decided::Connected, Some(Ending::Refused)) => ("missed", "Your phone turned it away"),
+        (Decided::Connected, Some(Ending::Refused)) => ("missed", "Declined on your phone"),
         (Decided::Connected, Some(Ending::CallerHungUp)) => ("missed", "Caller hung up"),
         (Decided::Connected, Some(Ending::DidNotConnect)) => ("missed", "Did not connect"),
         (Decided::Connected, None) if call.answered_at.is_some() => ("going", "Talking"),
