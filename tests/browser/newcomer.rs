@@ -88,7 +88,7 @@ impl Newcomer<'_> {
         browser.at("/numbers/new").await;
         browser.page("add-number").await;
         browser.fill("number", "(407) 555-0101").await;
-        browser.click("Go on").await;
+        browser.click("Continue").await;
         browser.says("How should the code reach you?").await;
         browser.page("prove-number").await;
         browser.click("Send me the code").await;
@@ -169,7 +169,7 @@ impl Newcomer<'_> {
         let browser = self.browser;
         browser.go(&self.app.url(&mask.path)).await;
         browser.click("End this mask").await;
-        browser.click("What will be lost").await;
+        browser.click("Continue").await;
         browser.says("45 days").await;
         browser.page("end-mask").await;
         browser.click("End this mask").await;

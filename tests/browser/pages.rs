@@ -52,7 +52,7 @@ async fn lived_in(view: View) {
     open("/masks/new", "new-mask").await;
     open("/numbers/new", "add-number").await;
     browser.fill("number", "+1 900 555 1212").await;
-    browser.click("Go on").await;
+    browser.click("Continue").await;
     browser.says("Please check the form").await;
     browser.page("number-refused").await;
     browser.go(&app.url("/masks")).await;

@@ -119,7 +119,7 @@ async fn nobody_learns_whether_an_address_has_an_account() {
     }
     // Only who reads the mail learns it.
     let letter = |email| {
-        app.simulator.letter_that(email, |letter| letter.contains("sign up") || letter.contains("welcome"))
+        app.simulator.letter_that(email, |letter| letter.contains("sign up") || letter.contains("Welcome to"))
     };
     assert!(letter("known@example.com").await.contains("have an account already"));
     assert!(letter("nobody@example.com").await.contains("you choose your password"));
