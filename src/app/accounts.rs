@@ -318,16 +318,12 @@ impl App {
             minutes: self.settings.limits.link_life.num_minutes(),
         };
         let subject = if has_account { "Choose a new password for Maskline" } else { "Welcome to Maskline" };
-        Letter { to, subject: subject.into(), text: texts::text(&letter) + "\n" }
+        texts::letter(to, subject, &letter)
     }
 
     fn tell_of_new_password(&self, user: &User) {
         let letter = texts::PasswordChanged { public_url: &self.settings.public_url };
-        self.send_later(Letter {
-            to: user.email.clone(),
-            subject: "Your Maskline password was changed".into(),
-            text: texts::text(&letter) + "\n",
-        });
+        self.send_later(texts::letter(user.email.clone(), "Your Maskline password was changed", &letter));
     }
 
     async fn new_hash(&self, password: &str, email: &EmailAddress) -> Result<String, PasswordError> {

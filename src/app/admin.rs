@@ -6,7 +6,6 @@ use crate::db::review::{self, AdminMask, Search};
 use crate::db::{DbError, masks, numbers, users};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy, WrongState};
-use crate::mail::Letter;
 
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 200;
@@ -98,11 +97,7 @@ impl App {
                 until: &(now + rest).format("%-d %B %Y").to_string(),
                 public_url: &self.settings.public_url,
             };
-            self.send_later(Letter {
-                to: owner.email,
-                subject: "One of your masks was revoked".into(),
-                text: texts::text(&letter) + "\n",
-            });
+            self.send_later(texts::letter(owner.email, "One of your masks was revoked", &letter));
         }
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! Calls to masks: what becomes of them, and how their stories go on.
 
-use askama::Template;
-
 use super::{App, texts};
 use crate::db::calls::{self, Decided, KnownCall, NewCall, PickedUp};
 use crate::db::{Connection, DbError, masks, numbers};
@@ -53,28 +51,27 @@ impl App {
             Some(event) => format!("{EVENT_PREFIX}{event}"),
             None => format!("nameless|{id}"),
         };
-        let (limits, settings, sealer) =
-            (self.settings.limits.clone(), self.settings.clone(), self.sealer.clone());
+        let (settings, sealer) = (self.settings.clone(), self.sealer.clone());
         let (called, caller) = (incoming.called, incoming.caller);
         let decided = self.calls_db.transaction(move |conn| {
             let Some(mask) = masks::hold_called(conn, &called)? else {
                 return Ok((Decision::TurnAway(Reason::NotInService), None));
             };
             let lookup = caller.map(|caller| sealer.caller_lookup(mask.id.0, caller));
+            let destination = destination(conn, &mask, &sealer, &settings)?;
             let facts = CalledMask {
                 phone: mask.phone.ok_or(DbError::Unreadable("masks.e164"))?,
-                state: mask.state.clone(),
-                destination: destination(conn, &mask, &sealer, &settings)?,
-                destination_is_mask: false,
+                destination_is_mask: leads_to_mask(conn, destination)?,
+                destination,
+                state: mask.state,
             };
-            let facts = CalledMask { destination_is_mask: leads_to_mask(conn, facts.destination)?, ..facts };
             if let Some(known) = calls::find_by_event(conn, &event_key)? {
                 return Ok((again(&facts, caller, known), Some(known.id)));
             }
             let caller_is_mask = leads_to_mask(conn, caller)?;
-            let recent = calls::recent(conn, mask.id, lookup, now, limits.talking)?;
+            let recent = calls::recent(conn, mask.id, lookup, now, settings.limits.talking)?;
             let decision =
-                decide(&facts, Caller { number: caller, is_mask: caller_is_mask }, recent, &limits);
+                decide(&facts, Caller { number: caller, is_mask: caller_is_mask }, recent, &settings.limits);
             let call = NewCall {
                 id,
                 mask: mask.id,
@@ -96,7 +93,7 @@ impl App {
 
     /// What is said where nothing can be decided.
     pub fn unavailable() -> Instruction {
-        Instruction::Say(said(&texts::TurnedAway { reason: Reason::Unavailable }))
+        Instruction::Say(texts::text(&texts::TurnedAway { reason: Reason::Unavailable }))
     }
 
     /// Notes that the real phone was picked up, and how old the carrier's session was then, in seconds.
@@ -127,7 +124,7 @@ impl App {
 
     /// What a caller hears whose call was not taken.
     pub fn not_taken(ending: Ending) -> Instruction {
-        Instruction::Say(said(&texts::NotTaken { busy: ending == Ending::Busy }))
+        Instruction::Say(texts::text(&texts::NotTaken { busy: ending == Ending::Busy }))
     }
 
     /// Tells the carrier to end calls that have lasted as long as they may; tells how many.
@@ -155,16 +152,13 @@ impl App {
             Decision::Connect { to, shown } => {
                 Routed { instruction: Instruction::Connect { to, shown, ring_seconds }, call }
             }
-            Decision::TurnAway(reason) => {
-                Routed { instruction: Instruction::Say(said(&texts::TurnedAway { reason })), call: None }
-            }
+            Decision::TurnAway(reason) => Routed {
+                instruction: Instruction::Say(texts::text(&texts::TurnedAway { reason })),
+                call: None,
+            },
             Decision::Reject => Routed { instruction: Instruction::Reject, call: None },
         }
     }
-}
-
-fn said(template: &impl Template) -> String {
-    texts::text(template)
 }
 
 /// The real number of a mask, where one is registered, proved and of a kind and country that is still allowed.

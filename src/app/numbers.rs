@@ -11,7 +11,6 @@ use crate::domain::limits::Rate;
 use crate::domain::mask::Mask;
 use crate::domain::phone::{PhoneNumber, Refusal};
 use crate::domain::user::EmailAddress;
-use crate::mail::Letter;
 use crate::seal::Place;
 use crate::secrets;
 
@@ -146,11 +145,11 @@ impl App {
             masks: former.masks,
             public_url: &self.settings.public_url,
         };
-        self.send_later(Letter {
-            to: former.email,
-            subject: "A number of yours belongs to somebody else now".into(),
-            text: texts::text(&letter) + "\n",
-        });
+        self.send_later(texts::letter(
+            former.email,
+            "A number of yours belongs to somebody else now",
+            &letter,
+        ));
     }
 }
 

@@ -3,6 +3,8 @@
 use askama::Template;
 
 use crate::domain::call::Reason;
+use crate::domain::user::EmailAddress;
+use crate::mail::Letter;
 
 /// A sentence for a caller who is not connected.
 #[derive(Template)]
@@ -67,6 +69,11 @@ pub(super) struct MaskRevoked<'a> {
     pub(super) reason: &'a str,
     pub(super) until: &'a str,
     pub(super) public_url: &'a str,
+}
+
+/// A letter whose text a template tells.
+pub(super) fn letter(to: EmailAddress, subject: &str, template: &impl Template) -> Letter {
+    Letter { to, subject: subject.to_owned(), text: text(template) + "\n" }
 }
 
 /// The text of a template, on one line and without blanks around where it is spoken.

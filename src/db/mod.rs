@@ -250,6 +250,13 @@ fn forget(
     Ok(deleted.execute(conn)?)
 }
 
+/// Waits for the lock that a digest names, as [`hold_lock`] does.
+fn hold_lock_of(conn: &mut Connection, digest: &[u8; 32]) -> Result<(), DbError> {
+    let mut name = [0; 8];
+    name.copy_from_slice(&digest[..8]);
+    hold_lock(conn, i64::from_be_bytes(name))
+}
+
 /// Waits until no other transaction holds the lock of this name, then holds it until the end of this one.
 fn hold_lock(conn: &mut Connection, name: i64) -> Result<(), DbError> {
     diesel::sql_query("SELECT pg_advisory_xact_lock($1)")

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::schema::numbers;
-use super::{Connection, DbError, hold_lock};
+use super::{Connection, DbError, hold_lock_of};
 use crate::domain::ids::{NumberId, UserId};
 
 /// A real number as stored: what it is, only the sealer can tell.
@@ -101,9 +101,7 @@ pub fn find_by_lookup(
 
 /// Who has proved the number of that digest; nobody else proves it until the end of the transaction.
 pub fn holder(conn: &mut Connection, lookup: [u8; 32]) -> Result<Option<StoredNumber>, DbError> {
-    let mut name = [0; 8];
-    name.copy_from_slice(&lookup[..8]);
-    hold_lock(conn, i64::from_be_bytes(name))?;
+    hold_lock_of(conn, &lookup)?;
     let row: Option<Row> = numbers::table
         .filter(numbers::lookup.eq(lookup.as_slice()).and(numbers::verified_at.is_not_null()))
         .select(COLUMNS)

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bytea, Timestamptz};
 
 use super::schema::rate_events as events;
-use super::{Connection, DbError, hold_lock};
+use super::{Connection, DbError, hold_lock_of};
 use crate::domain::limits::Rate;
 
 /// A keyed digest of what is counted and for whom.
@@ -40,9 +40,7 @@ pub fn take(
 ) -> Result<Result<(), Exceeded>, DbError> {
     let buckets = distinct(rules);
     for bucket in &buckets {
-        let mut name = [0; 8];
-        name.copy_from_slice(&bucket[..8]);
-        hold_lock(conn, i64::from_be_bytes(name))?;
+        hold_lock_of(conn, bucket)?;
     }
     if let Some(exceeded) = exceeded(conn, rules, now)? {
         return Ok(Err(exceeded));
@@ -121,17 +119,17 @@ fn blocked_until(
     rule: &Rule,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, DbError> {
+    if rule.rate.count == 0 {
+        return Ok(Some(now + rule.rate.within));
+    }
     let of_bucket = events::bucket.eq(rule.bucket.to_vec());
     let last_in_the_way: Option<DateTime<Utc>> = events::table
         .filter(of_bucket.clone().and(events::at.gt(now - rule.rate.within)))
         .order(events::at.desc())
-        .offset(i64::from(rule.rate.count.max(1)) - 1)
+        .offset(i64::from(rule.rate.count) - 1)
         .select(events::at)
         .first(conn)
         .optional()?;
-    if rule.rate.count == 0 {
-        return Ok(Some(now + rule.rate.within));
-    }
     let Some(in_the_way) = last_in_the_way else { return Ok(None) };
     let until = in_the_way + rule.rate.within;
     let Some(pause) = rule.then_one_per else { return Ok(Some(until)) };

@@ -1,7 +1,7 @@
 //! One word to the next page, by a cookie that holds a name and no text: whoever tampers with it sees another of our
 //! own sentences.
 
-use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::cookie::{Cookie, time::Duration};
 
 use super::Settings;
 
@@ -88,28 +88,16 @@ pub(super) fn read(value: &str) -> Option<(&'static str, &'static str)> {
     ALL.iter().find(|(_, name, _, _)| *name == value).map(|(_, _, kind, text)| (*kind, *text))
 }
 
-pub(super) fn cookie_name(settings: &Settings) -> &'static str {
-    if settings.is_https() { "__Host-flash" } else { "flash" }
-}
+/// What the cookie is called.
+pub(super) const COOKIE: &str = "flash";
 
 pub(super) fn cookie(flash: Flash, settings: &Settings) -> Cookie<'static> {
     let name = ALL.iter().find(|(known, ..)| *known == flash).map_or("", |(_, name, ..)| name);
-    Cookie::build(cookie_name(settings), name)
-        .path("/")
-        .secure(settings.is_https())
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .max_age(Duration::seconds(60))
-        .finish()
+    settings.cookie(COOKIE, name).max_age(Duration::seconds(60)).finish()
 }
 
 pub(super) fn removal(settings: &Settings) -> Cookie<'static> {
-    let mut cookie = Cookie::build(cookie_name(settings), "")
-        .path("/")
-        .secure(settings.is_https())
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .finish();
+    let mut cookie = settings.cookie(COOKIE, "").finish();
     cookie.make_removal();
     cookie
 }

@@ -6,7 +6,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_session::SessionExt as _;
-use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use base64::Engine as _;
@@ -15,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::PageError;
-use super::{Settings, session};
+use super::session;
 use crate::app::App;
 use crate::domain::ids::UserId;
 use crate::secrets;
@@ -30,18 +29,8 @@ pub(super) struct FormCookie {
     pub(super) is_new: bool,
 }
 
-pub(super) fn cookie_name(settings: &Settings) -> &'static str {
-    if settings.is_https() { "__Host-form" } else { "form" }
-}
-
-pub(super) fn cookie(value: &str, settings: &Settings) -> Cookie<'static> {
-    Cookie::build(cookie_name(settings), value.to_owned())
-        .path("/")
-        .secure(settings.is_https())
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .finish()
-}
+/// What the cookie is called that a browser's forms are bound to.
+pub(super) const COOKIE: &str = "form";
 
 /// The token that the forms of this browser hold.
 pub(super) fn token(app: &App, cookie: &str, user: Option<UserId>) -> String {

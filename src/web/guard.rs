@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use actix_session::{Session, SessionExt as _};
 use actix_web::body::{BoxBody, MessageBody};
+use actix_web::cookie::Cookie;
 use actix_web::cookie::time::Duration;
-use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
@@ -28,7 +28,9 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::Role;
 use crate::secrets;
 
-/// How long a browser is known in which somebody signed in.
+/// The cookie of a browser in which somebody signed in.
+const DEVICE: &str = "device";
+/// How long such a browser is known.
 const DEVICE_DAYS: i64 = 365;
 
 /// Anybody, signed in or not.
@@ -62,16 +64,10 @@ impl FromRequest for Visitor {
                 }
             }
             let address = address::client(&request, &settings);
-            let visitor = Self { app, settings, user, session, address, session_id, request };
-            let page = visitor.page("");
-            visitor.request.extensions_mut().insert(Looking(page.user));
-            Ok(visitor)
+            request.extensions_mut().insert(Looking(user.as_ref().map(UserView::from)));
+            Ok(Self { app, settings, user, session, address, session_id, request })
         })
     }
-}
-
-fn device_cookie(settings: &Settings) -> &'static str {
-    if settings.is_https() { "__Host-device" } else { "device" }
 }
 
 impl From<&User> for UserView {
@@ -137,7 +133,7 @@ impl Visitor {
 
     /// What the browser was given when somebody signed in here before.
     pub(super) fn known_as(&self) -> Option<String> {
-        self.request.cookie(device_cookie(&self.settings)).map(|cookie| cookie.value().to_owned())
+        self.request.cookie(&self.settings.cookie_name(DEVICE)).map(|cookie| cookie.value().to_owned())
     }
 
     /// The answer to a browser that is to be known when this user signs in here again.
@@ -146,13 +142,8 @@ impl Visitor {
         mut answer: HttpResponse,
         user: UserId,
     ) -> Result<HttpResponse, PageError> {
-        let cookie = Cookie::build(device_cookie(&self.settings), self.app.device_of(user))
-            .path("/")
-            .secure(self.settings.is_https())
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .max_age(Duration::days(DEVICE_DAYS))
-            .finish();
+        let cookie = self.settings.cookie(DEVICE, self.app.device_of(user));
+        let cookie = cookie.max_age(Duration::days(DEVICE_DAYS)).finish();
         answer.add_cookie(&cookie).map_err(|_| PageError::Internal)?;
         Ok(answer)
     }
@@ -255,12 +246,13 @@ pub(super) async fn frame(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let settings = request.app_data::<web::Data<Settings>>().cloned().ok_or(PageError::Internal)?;
-    let known = request.cookie(forms::cookie_name(&settings)).filter(|cookie| cookie.value().len() == 22);
+    let known =
+        request.cookie(&settings.cookie_name(forms::COOKIE)).filter(|cookie| cookie.value().len() == 22);
     let form = match &known {
         Some(cookie) => FormCookie { value: cookie.value().to_owned(), is_new: false },
         None => FormCookie { value: secrets::random_token(), is_new: true },
     };
-    let said = request.cookie(flash::cookie_name(&settings));
+    let said = request.cookie(&settings.cookie_name(flash::COOKIE));
     let waiting = said.as_ref().and_then(|cookie| flash::read(cookie.value()));
     if let Some((kind, text)) = waiting {
         request.extensions_mut().insert(Waiting(kind, text));
@@ -271,7 +263,7 @@ pub(super) async fn frame(
     let mut answer = with_error_page(answer).await;
     let is_page = is_html(answer.response());
     if is_page && form.is_new {
-        answer.response_mut().add_cookie(&forms::cookie(&form.value, &settings))?;
+        answer.response_mut().add_cookie(&settings.cookie(forms::COOKIE, form.value).finish())?;
     }
     if is_page && is_read && said.is_some() {
         answer.response_mut().add_cookie(&flash::removal(&settings))?;
@@ -294,7 +286,7 @@ async fn with_error_page(answer: ServiceResponse<BoxBody>) -> ServiceResponse<Bo
         None => return answer,
     };
     let request = answer.request().clone();
-    let cookies: Vec<_> = answer.response().cookies().map(actix_web::cookie::Cookie::into_owned).collect();
+    let cookies: Vec<_> = answer.response().cookies().map(Cookie::into_owned).collect();
     // Asking for the session borrows what belongs to the request, so it comes first.
     let whose = session::read(&request.get_session()).map(|(user, _)| user);
     let user = looking(&request, whose).await;

@@ -21,10 +21,12 @@ mod session;
 mod sign_in;
 mod tropo;
 
+use std::borrow::Cow;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::cookie::{Cookie, CookieBuilder, SameSite};
 use actix_web::{App as Service, HttpServer, dev::Server, web};
 use url::Url;
 
@@ -56,6 +58,20 @@ pub struct Settings {
 impl Settings {
     fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+
+    /// What a cookie of ours is called: behind https bound to the host.
+    fn cookie_name(&self, name: &str) -> String {
+        if self.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
+    /// A cookie of ours, as strict as all are.
+    fn cookie(&self, name: &str, value: impl Into<Cow<'static, str>>) -> CookieBuilder<'static> {
+        Cookie::build(self.cookie_name(name), value)
+            .path("/")
+            .secure(self.is_https())
+            .http_only(true)
+            .same_site(SameSite::Lax)
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn sessions(app: &web::Data<App>, settings: &Settings) -> SessionMidd
         .session_ttl(Duration::days(COOKIE_DAYS))
         .session_ttl_extension_policy(TtlExtensionPolicy::OnEveryRequest);
     SessionMiddleware::builder(Store(app.clone()), Key::derive_from(app.cookie_key()))
-        .cookie_name(if settings.is_https() { "__Host-sid" } else { "sid" }.into())
+        .cookie_name(settings.cookie_name("sid"))
         .cookie_secure(settings.is_https())
         .cookie_http_only(true)
         .cookie_same_site(SameSite::Lax)
