@@ -1,20 +1,53 @@
 //! Sealing: phone numbers encrypted for storage, and keyed digests to find them again.
 //!
-//! Format of a sealed value: `version (1 byte) ‖ key id (2, big endian) ‖ nonce (24) ‖ XChaCha20-Poly1305(key,
-//! nonce, number padded with zero bytes to 16, associated data)`. The associated data is `table|column|row id`, so
-//! that a value which is moved to another row does not open. Every key is derived by HKDF-SHA-256 from a 32-byte
-//! root (no salt, the purpose as `info`). Nothing here knows what a table is for.
+//! Nothing here knows what a table is for, or when keys are changed.
+//!
+//! # The format of a sealed value
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | the version of this format: 1 |
+//! | 2 | the id of the root key, big endian |
+//! | 24 | the nonce, random |
+//! | 16 | the number in E.164 with its plus, in ASCII, zero bytes up to 16; encrypted |
+//! | 16 | the tag of Poly1305 |
+//!
+//! The last two are what XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03, as libsodium has it) makes under the *sealing
+//! key*, with the text `table|column|row` as associated data (`numbers|sealed|…` or `calls|caller_sealed|…`, then the
+//! row's id as a UUID in lower case with hyphens), so that a value which is moved to another row does not open.
+//!
+//! Every key is derived from a root of 32 bytes by HKDF-SHA-256 (RFC 5869): no salt, the purpose's words in ASCII as
+//! `info`, 32 bytes of output. A digest is HMAC-SHA-256 under a key of its own purpose: a real number's over its E.164
+//! text, a caller's over `mask|number`, the mask's id as a UUID and the caller's E.164 text. The tests below have an
+//! example of each.
+//!
+//! # What hangs on the root keys
+//!
+//! | purpose (the words of `info`) | what it makes | when keys change |
+//! |---|---|---|
+//! | `seal phone numbers` | `numbers.sealed`, `calls.caller_sealed` | the first key of the list seals, each value names its key; `maskline keys rotate` seals again what names another |
+//! | `index of real numbers` | `numbers.lookup`, `numbers.lookup_next` | both are written: the one under the lowest id of the list, the other under the highest. All keys of the list are looked for in both. The command fills them; once the old key is off the list it does so again, and both are under the new one |
+//! | `index of callers` | `calls.caller_lookup` | under the key that sealed the caller, rewritten with it; looked for under all keys |
+//! | `buckets of limits` | `rate_events.bucket` | under the lowest id: counts begin anew once that key is off the list |
+//! | `codes that prove numbers` | the six digits | under the lowest id: codes under way then have to be asked for again |
+//! | `tokens of forms` | hidden fields | under the lowest id: open forms then have to be loaded again |
+//! | `cookies of sessions` | the encryption of session cookies | under the lowest id: everybody then signs in again |
+//! | `devices that signed in before` | the proof in a device's cookie | under the lowest id: devices are then strangers once |
+//!
+//! Two servers may differ by one step of a change: a key that only one of them knows writes nothing yet, and whichever
+//! keys they share, the digests of one and the same number meet in `lookup` or in `lookup_next`, so that the unique
+//! indexes over both hold throughout.
+
+mod keys;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hkdf::Hkdf;
-use sha2::Sha256;
 use uuid::Uuid;
 
+pub use self::keys::{NotRootKeys, RootKeys};
 use crate::domain::phone::PhoneNumber;
 use crate::secrets;
 
@@ -23,68 +56,6 @@ const NONCE: usize = 24;
 const HEADER: usize = 3 + NONCE;
 /// A plus and fifteen digits.
 const PADDED: usize = 16;
-
-/// A 32-byte root with the id that sealed values name it by.
-#[derive(Clone)]
-struct Root {
-    id: u16,
-    bytes: [u8; 32],
-}
-
-/// The roots of a deployment: the first one seals, all of them open.
-#[derive(Clone)]
-pub struct RootKeys(Vec<Root>);
-
-/// The setting is not a list of root keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected 32 bytes in base64, or a list like 2:BASE64,1:BASE64: the first seals, all open, the last stays"
-)]
-pub struct NotRootKeys;
-
-impl RootKeys {
-    /// Reads `BASE64` (whose id is 1) or `id:BASE64,…`.
-    pub fn parse(text: &str) -> Result<Self, NotRootKeys> {
-        let mut roots: Vec<Root> = Vec::new();
-        for part in text.split(',') {
-            let (id, key) = part.trim().split_once(':').unwrap_or(("1", part.trim()));
-            let id = id.parse().map_err(|_| NotRootKeys)?;
-            let bytes = STANDARD.decode(key).ok().and_then(|key| key.try_into().ok()).ok_or(NotRootKeys)?;
-            if roots.iter().any(|root| root.id == id) {
-                return Err(NotRootKeys);
-            }
-            roots.push(Root { id, bytes });
-        }
-        Ok(Self(roots))
-    }
-
-    /// A new random root, as the setting has it.
-    pub fn generate() -> String {
-        STANDARD.encode(secrets::random_bytes::<32>())
-    }
-
-    /// A 32-byte key for one purpose other than sealing, from the last root: what is found by a digest must be found
-    /// after the sealing key has changed, so the last root of the list stays.
-    pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        self.0.last().map_or([0; 32], |root| derive(root, purpose))
-    }
-}
-
-impl fmt::Debug for RootKeys {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("RootKeys(…)")
-    }
-}
-
-fn derive(root: &Root, purpose: &str) -> [u8; 32] {
-    let mut key = [0; 32];
-    let hkdf = Hkdf::<Sha256>::new(None, &root.bytes);
-    // HKDF-SHA-256 gives up to 255 blocks of 32 bytes; one always fits.
-    if hkdf.expand(purpose.as_bytes(), &mut key).is_err() {
-        unreachable!("32 bytes are within what HKDF can give");
-    }
-    key
-}
 
 /// Where a sealed value lies: it opens nowhere else.
 #[derive(Debug, Clone, Copy)]
@@ -115,30 +86,63 @@ impl Place {
 #[error("a sealed value does not open")]
 pub struct DoesNotOpen;
 
-/// Seals and opens numbers, and makes the digests by which they are found.
-#[derive(Clone)]
-pub struct Sealer {
-    ciphers: Vec<(u16, XChaCha20Poly1305)>,
+/// What one root gives.
+struct Keys {
+    id: u16,
+    cipher: XChaCha20Poly1305,
     number_index: [u8; 32],
     caller_index: [u8; 32],
+}
+
+/// Seals and opens numbers, and makes the digests by which they are found.
+pub struct Sealer {
+    /// The lowest id first.
+    keys: Vec<Keys>,
+    /// Where among them the one is that writes.
+    writing: usize,
+    failures: AtomicU64,
 }
 
 impl Sealer {
     /// The sealer of these roots.
     pub fn new(roots: &RootKeys) -> Self {
-        let cipher =
-            |root: &Root| (root.id, XChaCha20Poly1305::new(&derive(root, "seal phone numbers").into()));
+        let by_id = roots.by_id();
+        let keys = by_id.iter().map(|root| Keys {
+            id: root.id,
+            cipher: XChaCha20Poly1305::new(&root.derive("seal phone numbers").into()),
+            number_index: root.derive("index of real numbers"),
+            caller_index: root.derive("index of callers"),
+        });
         Self {
-            ciphers: roots.0.iter().map(cipher).collect(),
-            number_index: roots.derive("index of real numbers"),
-            caller_index: roots.derive("index of callers"),
+            keys: keys.collect(),
+            writing: by_id.iter().position(|root| root.id == roots.writing()).unwrap_or_default(),
+            failures: AtomicU64::new(0),
         }
+    }
+
+    /// The id of the key that writes.
+    pub fn writing(&self) -> u16 {
+        self.keys[self.writing].id
+    }
+
+    /// The ids of all keys, the lowest first.
+    pub fn ids(&self) -> impl Iterator<Item = u16> {
+        self.keys.iter().map(|keys| keys.id)
+    }
+
+    /// How many values did not open since the start. Each is an alarm: a damaged row, one that was tampered with, or a
+    /// key that was taken away too early.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Seals a number for its place.
     pub fn seal(&self, number: PhoneNumber, place: Place) -> Vec<u8> {
-        let (id, cipher) = &self.ciphers[0];
-        let nonce: [u8; NONCE] = secrets::random_bytes();
+        self.seal_with(secrets::random_bytes(), number, place)
+    }
+
+    fn seal_with(&self, nonce: [u8; NONCE], number: PhoneNumber, place: Place) -> Vec<u8> {
+        let Keys { id, cipher, .. } = &self.keys[self.writing];
         let mut padded = [0; PADDED];
         let text = number.e164();
         padded[..text.len()].copy_from_slice(text.as_bytes());
@@ -153,27 +157,45 @@ impl Sealer {
         sealed
     }
 
-    /// Opens a number in its place.
+    /// Opens a number in its place. One that does not open is logged by its row, and counted.
     pub fn open(&self, sealed: &[u8], place: Place) -> Result<PhoneNumber, DoesNotOpen> {
-        if sealed.len() < HEADER || sealed[0] != VERSION {
-            return Err(DoesNotOpen);
-        }
-        let id = u16::from_be_bytes([sealed[1], sealed[2]]);
-        let nonce: [u8; NONCE] = sealed[3..HEADER].try_into().map_err(|_| DoesNotOpen)?;
-        let (_, cipher) = self.ciphers.iter().find(|(known, _)| *known == id).ok_or(DoesNotOpen)?;
+        self.peek(sealed, place).ok_or_else(|| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            let Place { table, column, row } = place;
+            tracing::error!(table, column, %row, key = key_of(sealed), "a sealed value does not open");
+            DoesNotOpen
+        })
+    }
+
+    /// The same without the alarm, for somebody who looks at whole tables and reports what does not open.
+    pub fn peek(&self, sealed: &[u8], place: Place) -> Option<PhoneNumber> {
+        let id = key_of(sealed)?;
+        let nonce: [u8; NONCE] = sealed.get(3..HEADER)?.try_into().ok()?;
+        let keys = self.keys.iter().find(|keys| keys.id == id)?;
         let payload = Payload { msg: &sealed[HEADER..], aad: &place.associated_data() };
-        let padded = cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| DoesNotOpen)?;
-        let text = std::str::from_utf8(&padded).map_err(|_| DoesNotOpen)?;
-        PhoneNumber::from_e164(text.trim_end_matches('\0')).ok_or(DoesNotOpen)
+        let padded = keys.cipher.decrypt(&XNonce::from(nonce), payload).ok()?;
+        PhoneNumber::from_e164(std::str::from_utf8(&padded).ok()?.trim_end_matches('\0'))
     }
 
-    /// The digest by which a real number is found.
-    pub fn number_lookup(&self, number: PhoneNumber) -> [u8; 32] {
-        secrets::keyed_digest(&self.number_index, number.e164().as_bytes())
+    /// The digests by which a real number is found, one for each key, the lowest id first.
+    pub fn number_lookups(&self, number: PhoneNumber) -> Vec<[u8; 32]> {
+        let text = number.e164();
+        self.keys.iter().map(|keys| secrets::keyed_digest(&keys.number_index, text.as_bytes())).collect()
     }
 
-    /// The digest by which a caller is found among those of one mask, and of no other.
+    /// The digest to write by which a caller is found among those of one mask, and of no other.
     pub fn caller_lookup(&self, mask: Uuid, caller: PhoneNumber) -> [u8; 32] {
+        self.keys[self.writing].caller_lookup(mask, caller)
+    }
+
+    /// The digests to look for a caller of a mask by, one for each key.
+    pub fn caller_lookups(&self, mask: Uuid, caller: PhoneNumber) -> Vec<[u8; 32]> {
+        self.keys.iter().map(|keys| keys.caller_lookup(mask, caller)).collect()
+    }
+}
+
+impl Keys {
+    fn caller_lookup(&self, mask: Uuid, caller: PhoneNumber) -> [u8; 32] {
         secrets::keyed_digest(&self.caller_index, format!("{mask}|{}", caller.e164()).as_bytes())
     }
 }
@@ -184,22 +206,65 @@ impl fmt::Debug for Sealer {
     }
 }
 
+/// The id of the key that a sealed value names; `None` if it is of no format that we know.
+pub fn key_of(sealed: &[u8]) -> Option<u16> {
+    match sealed {
+        [VERSION, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A row, and a nonce, of the examples.
+    const ROW: Uuid = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
+    const NONCE_OF_EXAMPLES: [u8; NONCE] = *b"@ABCDEFGHIJKLMNOPQRSTUVW";
 
     fn number() -> PhoneNumber {
         PhoneNumber::from_e164("+14155550123").unwrap()
     }
 
+    fn sealer(keys: &str) -> Sealer {
+        Sealer::new(&RootKeys::parse(keys).unwrap())
+    }
+
+    /// The examples were computed by other programs than this one, from the description at the head of this file: root
+    /// 258 has the bytes 0 to 31.
     #[test]
-    fn opens_in_its_place_and_nowhere_else() {
-        let sealer = Sealer::new(&RootKeys::parse(&RootKeys::generate()).unwrap());
+    fn another_language_makes_the_same_bytes() {
+        let sealer = sealer("258:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let examples = [
+            (Place::number(ROW), "db38466fb6eace45596108b0f73a64f0"),
+            (Place::caller(ROW), "e3f9372146e973937e8b4f1e538e3ae0"),
+        ];
+        for (place, tag) in examples {
+            let sealed = sealer.seal_with(NONCE_OF_EXAMPLES, number(), place);
+            let header = "010102404142434445464748494a4b4c4d4e4f5051525354555657";
+            let example = format!("{header}110784d90851df237114c0da6a37374e{tag}");
+            assert_eq!(secrets::hex(&sealed), example);
+            assert_eq!(sealer.open(&sealed, place), Ok(number()));
+        }
+        assert_eq!(
+            secrets::hex(&sealer.number_lookups(number())[0]),
+            "d022d3483dba2bb746b2b14f3b168b69e12436497b024e94f1146c95e0a62ca6"
+        );
+        assert_eq!(
+            secrets::hex(&sealer.caller_lookup(ROW, number())),
+            "c191ddb3e0f3c6e5699375265dd7e4d97dbe124873879207bb6cbbf51b2ebb6d"
+        );
+    }
+
+    #[test]
+    fn opens_in_its_place_and_nowhere_else_and_counts_what_does_not() {
+        let sealer = sealer(&RootKeys::generate());
         let place = Place::number(Uuid::from_u128(1));
         let sealed = sealer.seal(number(), place);
-        assert_eq!(sealer.open(&sealed, place), Ok(number()));
+        assert_eq!((sealer.open(&sealed, place), sealer.failures()), (Ok(number()), 0));
         assert_eq!(sealer.open(&sealed, Place::number(Uuid::from_u128(2))), Err(DoesNotOpen));
         assert_eq!(sealer.open(&sealed, Place::caller(Uuid::from_u128(1))), Err(DoesNotOpen));
+        assert_eq!(sealer.failures(), 2);
         for position in 0..sealed.len() {
             let mut flipped = sealed.clone();
             flipped[position] ^= 1;
@@ -209,34 +274,32 @@ mod tests {
     }
 
     #[test]
-    fn an_old_key_still_opens_what_it_sealed() {
+    fn an_old_key_still_opens_and_finds_what_it_wrote() {
         let (old, new) = (RootKeys::generate(), RootKeys::generate());
         let place = Place::number(Uuid::from_u128(1));
-        let sealed = Sealer::new(&RootKeys::parse(&old).unwrap()).seal(number(), place);
-        let rotated = RootKeys::parse(&format!("2:{new},1:{old}")).unwrap();
-        assert_eq!(Sealer::new(&rotated).open(&sealed, place), Ok(number()));
-        assert_eq!(Sealer::new(&rotated).seal(number(), place)[1..3], [0, 2]);
-        // What is found by a digest is found all the same.
-        let before = Sealer::new(&RootKeys::parse(&old).unwrap());
-        assert_eq!(Sealer::new(&rotated).number_lookup(number()), before.number_lookup(number()));
-        assert_eq!(Sealer::new(&RootKeys::parse(&new).unwrap()).open(&sealed, place), Err(DoesNotOpen));
+        let (before, after) = (sealer(&old), sealer(&format!("2:{new}")));
+        let sealed = before.seal(number(), place);
+        for (list, writes) in [(format!("1:{old},2:{new}"), 1), (format!("2:{new},1:{old}"), 2)] {
+            let both = sealer(&list);
+            assert_eq!(both.open(&sealed, place), Ok(number()));
+            assert_eq!(key_of(&both.seal(number(), place)), Some(writes));
+            let digests = [before.number_lookups(number())[0], after.number_lookups(number())[0]];
+            assert_eq!(both.number_lookups(number()), digests, "the lowest id comes first, whichever writes");
+            let callers = [&before, &after].map(|one| one.caller_lookup(ROW, number()));
+            assert_eq!(both.caller_lookups(ROW, number()), callers);
+            assert_eq!(both.caller_lookup(ROW, number()), callers[usize::from(writes) - 1]);
+        }
+        assert_eq!(after.open(&sealed, place), Err(DoesNotOpen));
     }
 
     #[test]
     fn sealed_values_tell_nothing_by_their_length_or_sameness() {
-        let sealer = Sealer::new(&RootKeys::parse(&RootKeys::generate()).unwrap());
+        let sealer = sealer(&RootKeys::generate());
         let place = Place::number(Uuid::from_u128(1));
         let short = sealer.seal(PhoneNumber::from_e164("+4912345").unwrap_or(number()), place);
         assert_eq!(short.len(), sealer.seal(number(), place).len());
         assert_ne!(sealer.seal(number(), place), sealer.seal(number(), place));
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
         assert_ne!(sealer.caller_lookup(one, number()), sealer.caller_lookup(two, number()));
-    }
-
-    #[test]
-    fn keys_of_another_length_are_refused() {
-        for text in ["", "abc", "1:abc", "x:AAAA", &format!("1:{0},1:{0}", RootKeys::generate())] {
-            assert!(RootKeys::parse(text).is_err(), "{text}");
-        }
     }
 }

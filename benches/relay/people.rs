@@ -82,6 +82,6 @@ pub(crate) fn give_masks(url: &str, sealer: &Sealer, email: &str) -> anyhow::Res
 fn number(sealer: &Sealer, e164: &str, user: &str) -> anyhow::Result<(Uuid, String)> {
     let (id, number) = (secrets::random_uuid(), PhoneNumber::from_e164(e164).context("not a number")?);
     let sealed = secrets::hex(&sealer.seal(number, Place::number(id)));
-    let lookup = secrets::hex(&sealer.number_lookup(number));
+    let lookup = secrets::hex(&sealer.number_lookups(number)[0]);
     Ok((id, format!(r"('{id}', {user}, '\x{sealed}', '\x{lookup}', now(), now())")))
 }

@@ -6,6 +6,7 @@ use crate::db::review::{self, AdminMask, Search};
 use crate::db::{DbError, masks, numbers, users};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy, WrongState};
+use crate::domain::phone::PhoneNumber;
 
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 200;
@@ -32,8 +33,17 @@ pub enum AdminError {
 pub struct ReviewedMask {
     /// The mask with its owner and calls.
     pub listed: AdminMask,
-    /// The last two digits of the real number, all that an admin sees of it.
-    pub last_two: Option<String>,
+    /// The real number, where there is one.
+    pub rings: Option<Rings>,
+}
+
+/// What an admin sees of a real number.
+#[derive(Debug, Clone)]
+pub enum Rings {
+    /// Its last two digits.
+    EndsIn(String),
+    /// Its seal does not open.
+    Unreadable,
 }
 
 /// A page of an admin's list.
@@ -59,8 +69,10 @@ impl App {
         let (found, total, stored, by_state) = self.db.transaction(work).await?;
         let reviewed = |listed: AdminMask| {
             let stored = stored.iter().find(|stored| Some(stored.id) == listed.mask.number);
-            let number = stored.and_then(|stored| self.own_number(stored).number);
-            ReviewedMask { listed, last_two: number.map(|number| number.last_two()) }
+            let ends_in = |number: PhoneNumber| Rings::EndsIn(number.last_two());
+            let rings =
+                stored.map(|stored| self.own_number(stored).number.map_or(Rings::Unreadable, ends_in));
+            ReviewedMask { listed, rings }
         };
         Ok(Review { masks: found.into_iter().map(reviewed).collect(), total, by_state })
     }

@@ -31,6 +31,9 @@ pub enum SendError {
     /// It is proved already.
     #[error("the number is proved already")]
     AlreadyVerified,
+    /// Its seal does not open, so nobody knows where to send a code.
+    #[error("the number cannot be read")]
+    DoesNotOpen,
     /// The carrier, or that kind of line, cannot do it that way.
     #[error("codes cannot be sent that way")]
     ChannelOff,
@@ -127,16 +130,16 @@ impl App {
         let found = self.db.transaction(move |conn| numbers::find(conn, user, id)).await?;
         let Some(stored) = found else { return Ok(None) };
         let waits = self.settings.limits.code_waits.clone();
-        let (rules, _) = self.own_code_rules(user, &stored);
+        let number = self.own_number(&stored);
+        let (rules, _) = self.own_code_rules(user, &stored, number.number);
         let found = self.db.transaction(move |conn| {
             let code = codes::live(conn, id, now)?.filter(|code| code.tries_left > 0);
             let (sent, last) = rates::count_since(conn, rules[0].bucket, now - DAY)?;
             let pause = last.map(|last| verification::next_send(sent, last, &waits));
             let full = rates::exceeded(conn, &rules, now)?.map(|exceeded| exceeded.until);
-            Ok::<_, DbError>((stored, code, pause.max(full)))
+            Ok::<_, DbError>((code, pause.max(full)))
         });
-        let (stored, code, next_send) = found.await?;
-        let number = self.own_number(&stored);
+        let (code, next_send) = found.await?;
         Ok(Some(Progress {
             line: number.number.and_then(|number| number.line_kind(self.settings.voip).ok()),
             number,
@@ -161,7 +164,7 @@ impl App {
             return Err(SendError::AlreadyVerified);
         }
         let number =
-            self.sealer.open(&stored.sealed, Place::number(id.0)).map_err(|_| SendError::NotFound)?;
+            self.sealer.open(&stored.sealed, Place::number(id.0)).map_err(|_| SendError::DoesNotOpen)?;
         if !self.channel_works(number, channel) {
             return Err(SendError::ChannelOff);
         }
@@ -255,7 +258,8 @@ impl App {
                 return Ok(Err(CheckError::TooMany));
             }
             let number = sealer.open(&stored.sealed, Place::number(id.0)).ok();
-            let former = take_over(conn, &stored, number, now, rest)?;
+            let lookups = number.map_or(stored.lookups, |number| sealer.number_lookups(number));
+            let former = take_over(conn, &lookups, number, now, rest)?;
             numbers::set_verified(conn, id, now)?;
             codes::end(conn, code.id, now)?;
             audit::write(conn, now, Actor::User(user), "number proved", id.0, &code.channel)?;
@@ -304,7 +308,7 @@ impl App {
         let limits = &self.settings.limits;
         let from = network(address);
         let area: String = number.digits().chars().take(5).collect();
-        let (mut rules, mut about) = self.own_code_rules(user, stored);
+        let (mut rules, mut about) = self.own_code_rules(user, stored, Some(number));
         let others = [
             ("codes from", from.clone(), Rate::per_hour(limits.codes_per_address.0), CodeLimit::Network),
             ("codes from", from, Rate::per_day(limits.codes_per_address.1), CodeLimit::Network),
@@ -319,18 +323,25 @@ impl App {
     }
 
     /// Those of the rules that are about the user and the number, wherever the request comes from.
-    fn own_code_rules(&self, user: UserId, stored: &StoredNumber) -> (Vec<Rule>, Vec<CodeLimit>) {
+    fn own_code_rules(
+        &self,
+        user: UserId,
+        stored: &StoredNumber,
+        number: Option<PhoneNumber>,
+    ) -> (Vec<Rule>, Vec<CodeLimit>) {
         let limits = &self.settings.limits;
         let Limits { codes_per_user, .. } = self.settings.limits;
-        let (user_name, lookup) = (user.to_string(), secrets::hex(&stored.lookup));
+        // The digests that a number is found by change with the keys; what buckets are named by does not.
+        let whose = number.map_or_else(|| stored.id.to_string(), |number| number.e164());
+        let user_name = user.to_string();
         let own = [
             (
                 "codes to a number",
-                pair_name(user, stored.lookup),
+                format!("{user}|{whose}"),
                 Rate::per_day(limits.codes_per_user_and_number),
                 CodeLimit::Number,
             ),
-            ("codes to a number", lookup, Rate::per_day(limits.codes_per_number), CodeLimit::Number),
+            ("codes to a number", whose, Rate::per_day(limits.codes_per_number), CodeLimit::Number),
             ("codes of a user", user_name.clone(), Rate::per_hour(codes_per_user.0), CodeLimit::User),
             ("codes of a user", user_name, Rate::per_day(codes_per_user.1), CodeLimit::User),
         ];
@@ -359,8 +370,4 @@ fn channel_word(channel: Channel) -> &'static str {
         Channel::Voice => "voice",
         Channel::Text => "text",
     }
-}
-
-fn pair_name(user: UserId, lookup: [u8; 32]) -> String {
-    format!("{user}|{}", secrets::hex(&lookup))
 }

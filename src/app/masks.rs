@@ -45,6 +45,9 @@ pub enum WishError {
     /// The number is not proved.
     #[error("the number is not proved")]
     NotVerified,
+    /// The number's seal does not open.
+    #[error("the number cannot be read")]
+    DoesNotOpen,
     /// No masks are to be had there, or the carrier does not tell where.
     #[error("no such area")]
     NoArea,
@@ -109,7 +112,7 @@ impl App {
         let stored = self.db.transaction(move |conn| numbers::find(conn, user, number)).await?;
         let stored = stored.ok_or(WishError::NoNumber)?;
         let phone =
-            self.sealer.open(&stored.sealed, Place::number(number.0)).map_err(|_| WishError::NoNumber)?;
+            self.sealer.open(&stored.sealed, Place::number(number.0)).map_err(|_| WishError::DoesNotOpen)?;
         let (country, wanted_prefix) = self.place(phone, wish.area).await?;
         let (now, limits, id) = (self.now(), self.settings.limits.clone(), MaskId(secrets::random_uuid()));
         let mask = Mask {

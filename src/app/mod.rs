@@ -12,6 +12,7 @@ pub mod calls;
 pub mod codes;
 pub mod devices;
 pub mod housekeeping;
+pub mod keys;
 pub mod masks;
 pub mod numbers;
 pub mod operations;
@@ -143,6 +144,11 @@ impl App {
     /// The key that the cookies of sessions are encrypted with.
     pub fn cookie_key(&self) -> &[u8; 32] {
         &self.cookie_key
+    }
+
+    /// How many sealed values did not open since the start; each is an alarm, and its row is in the log.
+    pub fn sealing_failures(&self) -> u64 {
+        self.sealer.failures()
     }
 
     /// Whether the database answers.

@@ -55,7 +55,8 @@ pub enum AddError {
 }
 
 impl App {
-    /// Registers a number, as somebody typed it; one that is registered already is not registered twice.
+    /// Registers a number, as somebody typed it; one that is registered already is not registered twice, and is mended
+    /// where its seal did not open.
     pub async fn add_number(&self, user: UserId, text: &str) -> Result<NumberId, AddError> {
         let number = PhoneNumber::parse(text, self.settings.default_country)?;
         number.line_kind(self.settings.voip)?;
@@ -69,12 +70,19 @@ impl App {
             id,
             user,
             sealed: self.sealer.seal(number, Place::number(id.0)),
-            lookup: self.sealer.number_lookup(number),
+            lookups: self.sealer.number_lookups(number),
             verified_at: None,
         };
+        let sealer = self.sealer.clone();
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
-            if let Some(known) = numbers::find_by_lookup(conn, user, stored.lookup)? {
+            if let Some(known) = numbers::find_by_lookups(conn, user, &stored.lookups)? {
+                let place = Place::number(known.id.0);
+                if sealer.open(&known.sealed, place).is_err() {
+                    // The digest proves that it is the same number: so a damaged one is mended.
+                    numbers::set_sealed(conn, known.id, &sealer.seal(number, place))?;
+                    audit::write(conn, now, Actor::User(user), "number sealed again", known.id.0, "")?;
+                }
                 return Ok(Ok(known.id));
             }
             let (proved, waiting) = counted(conn, user)?;
@@ -133,9 +141,6 @@ impl App {
 
     pub(super) fn own_number(&self, stored: &StoredNumber) -> OwnNumber {
         let number = self.sealer.open(&stored.sealed, Place::number(stored.id.0));
-        if number.is_err() {
-            tracing::error!(number = %stored.id, "a sealed number does not open");
-        }
         OwnNumber { id: stored.id, number: number.ok(), verified: stored.verified_at.is_some() }
     }
 
@@ -162,12 +167,12 @@ pub(super) struct FormerHolder {
 
 pub(super) fn take_over(
     conn: &mut Connection,
-    stored: &StoredNumber,
+    lookups: &[[u8; 32]],
     number: Option<PhoneNumber>,
     now: DateTime<Utc>,
     rest: TimeDelta,
 ) -> Result<Option<FormerHolder>, DbError> {
-    let Some(former) = numbers::holder(conn, stored.lookup)? else { return Ok(None) };
+    let Some(former) = numbers::holder(conn, lookups)? else { return Ok(None) };
     let masks = erase(conn, former.id, Actor::System, now, rest)?;
     audit::write(conn, now, Actor::System, "number taken over", former.id.0, "")?;
     let Some(user) = users::find(conn, former.user)? else { return Ok(None) };

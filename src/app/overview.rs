@@ -27,8 +27,19 @@ pub struct ListedMask {
 pub struct ShownCall {
     /// The story.
     pub call: LoggedCall,
-    /// The caller; `None` where hidden.
-    pub caller: Option<PhoneNumber>,
+    /// Who called.
+    pub caller: ShownCaller,
+}
+
+/// Who called, as far as we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShownCaller {
+    /// They hid their number.
+    Hidden,
+    /// Their number.
+    Known(PhoneNumber),
+    /// Their number, but its seal does not open.
+    Unreadable,
 }
 
 /// A mask with everything its owner sees.
@@ -97,8 +108,13 @@ impl App {
     }
 
     fn shown_call(&self, call: LoggedCall) -> ShownCall {
-        let sealed = call.caller_sealed.as_deref();
-        let caller = sealed.and_then(|sealed| self.sealer.open(sealed, Place::caller(call.id.0)).ok());
+        let caller = match &call.caller_sealed {
+            None => ShownCaller::Hidden,
+            Some(sealed) => match self.sealer.open(sealed, Place::caller(call.id.0)) {
+                Ok(number) => ShownCaller::Known(number),
+                Err(_) => ShownCaller::Unreadable,
+            },
+        };
         ShownCall { call, caller }
     }
 }

@@ -132,7 +132,7 @@ impl App {
                 let choice = Chosen::Number(number);
                 if known.contains(&number)
                     || chosen.contains(&choice)
-                    || numbers::any_of(conn, sealer.number_lookup(number))?
+                    || numbers::any_of(conn, &sealer.number_lookups(number))?
                 {
                     continue;
                 }

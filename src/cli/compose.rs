@@ -80,6 +80,19 @@ pub(super) fn app(config: &Serve, public_url: &Url, database: &Database) -> Resu
     )))
 }
 
+/// Refuses keys that open none of the numbers: with them, no call could be put through. A database that is away is no
+/// reason not to start.
+pub(super) async fn check_keys(app: &App) -> Result<(), CliError> {
+    match app.has_the_right_keys().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CliError::OtherKeys),
+        Err(error) => {
+            tracing::warn!(%error, "whether the keys are the right ones could not be looked at");
+            Ok(())
+        }
+    }
+}
+
 /// The product as commands about users have it: they neither ask the carrier nor send letters.
 pub(super) fn app_of_a_command(config: &Users, database: &Database) -> Result<App, CliError> {
     let public_url = config.site.address(config.site.listen);

@@ -72,6 +72,18 @@ pub(super) enum CliError {
         "Tropo has several applications named Maskline ({0}): set TROPO_MASKING_APP_ID to one of these ids"
     )]
     SeveralApplications(String),
+    /// The keys are none that the numbers were sealed with.
+    #[error(
+        "the numbers in the database were sealed with another key than MASKLINE_SECRET_KEY (or the file that \
+         MASKLINE_SECRET_KEY_FILE names) holds: put that key back, as nothing can be read without it"
+    )]
+    OtherKeys,
+    /// Values are left under other keys than the one that writes.
+    #[error(
+        "{0} values are not under the key that writes, as the lines above say: keep the other keys; where rows need one \
+         that is in the list, a server may still write under it, so run this again"
+    )]
+    UnderOtherKeys(u64),
     /// Nobody has that address.
     #[error("no account has the address {0}: `maskline user create {0} --admin` makes one")]
     NoAccount(EmailAddress),

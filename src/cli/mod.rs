@@ -8,6 +8,7 @@ mod compose;
 mod database;
 mod develop;
 mod error;
+mod keys;
 mod serve;
 mod setup;
 mod simulate;
@@ -40,6 +41,9 @@ enum Command {
     /// Make accounts and admins; works while the server runs
     #[command(subcommand)]
     User(User),
+    /// Change the keys that numbers are sealed with; works while servers run
+    #[command(subcommand)]
+    Keys(Keys),
     /// Work on the account at Tropo
     #[command(subcommand)]
     Tropo(Tropo),
@@ -67,6 +71,17 @@ enum User {
 }
 
 #[derive(Debug, Subcommand)]
+enum Keys {
+    /// Say how many numbers and callers need which key
+    Status,
+    /// Seal again, under the first key of the list, whatever is sealed under another
+    ///
+    /// Run it once every server has the new key as its first one, and again once the old key is off the list. It may be
+    /// killed at any time and begun again. Exit code 1 if something is left.
+    Rotate,
+}
+
+#[derive(Debug, Subcommand)]
 enum Tropo {
     /// Make or update the application at Tropo, and its launch tokens; print the settings to keep
     ///
@@ -82,6 +97,8 @@ pub fn run() -> ExitCode {
         Command::Migrate => database::migrate(),
         Command::User(User::Create { email, admin }) => user::create(email, admin),
         Command::User(User::Promote { email }) => user::promote(email),
+        Command::Keys(Keys::Status) => keys::status(),
+        Command::Keys(Keys::Rotate) => keys::rotate(),
         Command::Tropo(Tropo::Setup(arguments)) => setup::run(&arguments),
         Command::Simulate => simulate::run(),
         Command::Develop => develop::run(),

@@ -57,6 +57,7 @@ pub(super) fn house(
         let _inside = runtime.enter();
         compose::app(&config, &public_url, &database)?
     };
+    runtime.block_on(compose::check_keys(&app))?;
     let _watch = database.watch();
     let settings = compose::web(config, public_url.clone());
     runtime.block_on(run(app, listener, settings, stop, || up(&public_url, &database)))

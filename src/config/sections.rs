@@ -2,8 +2,10 @@
 //!
 //! Parses and checks; opens and connects nothing, but for the file that holds the secret key.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
@@ -20,6 +22,10 @@ use crate::telemetry;
 
 /// Who letters come from where nobody but ourselves reads them.
 const LOCAL_SENDER: &str = "Maskline <maskline@localhost>";
+/// What nobody may do with a key file: whoever is not of its group anything, and the group more than read it.
+const NOT_FOR_KEYS: u32 = 0o037;
+/// In bytes; a list of a thousand keys is shorter.
+const LONGEST_KEY_FILE: u64 = 64 * 1024;
 
 /// Where we listen, and how others reach us.
 #[derive(Debug, Clone)]
@@ -185,18 +191,38 @@ impl Rules {
 
 /// What numbers are sealed with, from the setting or from the file that it names.
 pub(super) fn secret_key(reader: &mut Reader) -> Option<RootKeys> {
+    let (key, file) = ("MASKLINE_SECRET_KEY", "MASKLINE_SECRET_KEY_FILE");
     let expected =
         "32 random bytes in base64 (`openssl rand -base64 32`), or 2:BASE64,1:BASE64 to replace a key";
-    let parse = |text: &str| RootKeys::parse(text.trim()).ok();
-    let both = reader.written("MASKLINE_SECRET_KEY").and(reader.written("MASKLINE_SECRET_KEY_FILE"));
-    if both.is_some() {
-        reader.complain("MASKLINE_SECRET_KEY_FILE", "to be absent where MASKLINE_SECRET_KEY is set");
+    if reader.written(key).and(reader.written(file)).is_some() {
+        reader.complain(file, "to be absent where MASKLINE_SECRET_KEY is set");
     }
-    if reader.written("MASKLINE_SECRET_KEY_FILE").is_none() {
-        return reader.required("MASKLINE_SECRET_KEY", expected, parse);
+    let (name, read) = if let Some(path) = reader.written(file) {
+        (file, key_file(Path::new(path)).and_then(|text| roots(&text)))
+    } else {
+        reader.require(key, expected);
+        (key, roots(reader.written(key)?))
+    };
+    let what = if name == file { format!("a file with {expected}") } else { expected.to_owned() };
+    read.map_err(|mistake| reader.complain(name, &format!("{what}; {mistake}"))).ok()
+}
+
+fn roots(text: &str) -> Result<RootKeys, String> {
+    RootKeys::parse(text).map_err(|mistake| mistake.to_string())
+}
+
+/// What a key file holds. One that everybody on the machine can read keeps no secret.
+fn key_file(path: &Path) -> Result<String, String> {
+    let cannot = |error: io::Error| format!("this one cannot be read ({error})");
+    let file = File::open(path).map_err(cannot)?;
+    let mode = file.metadata().map_err(cannot)?.mode();
+    if mode & NOT_FOR_KEYS != 0 {
+        let shown = mode & 0o777;
+        return Err(format!("this one is open to others (its mode is {shown:o}): `chmod 600` it"));
     }
-    let expected = format!("a file that we can read, with {expected}");
-    reader.optional("MASKLINE_SECRET_KEY_FILE", &expected, |path| parse(&fs::read_to_string(path).ok()?))
+    let mut text = String::new();
+    file.take(LONGEST_KEY_FILE).read_to_string(&mut text).map_err(cannot)?;
+    Ok(text)
 }
 
 /// A list of networks.

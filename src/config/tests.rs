@@ -1,6 +1,8 @@
 //! What an operator meets: defaults, every mistake at once, no secret in a message, an example that is complete.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
 use chrono::TimeDelta;
 
@@ -186,16 +188,42 @@ fn a_database_whose_password_could_end_up_in_an_error_is_refused() {
 }
 
 #[test]
-fn the_secret_key_may_lie_in_a_file() {
+fn the_secret_key_may_lie_in_a_file_that_others_cannot_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
     let mut all = with(&[("MASKLINE_SECRET_KEY_FILE", path.to_str().unwrap())]);
     assert!(complaints(&all).contains(&"MASKLINE_SECRET_KEY_FILE".into()));
     let key = all.remove("MASKLINE_SECRET_KEY").unwrap();
-    assert_eq!(complaints(&all), ["MASKLINE_SECRET_KEY_FILE"]);
-    std::fs::write(&path, key.clone() + "\n").unwrap();
-    let serve = Serve::read(&all).unwrap();
-    assert_eq!(serve.secret_key.derive("x"), RootKeys::parse(&key).unwrap().derive("x"));
+    let begin = |text: &str, mode| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    };
+    let complaint = || match &*Serve::read(&all).unwrap_err().sentences().to_vec() {
+        [sentence] => sentence.clone(),
+        several => panic!("{several:?}"),
+    };
+    assert!(complaint().contains("cannot be read (No such file"), "{}", complaint());
+    for mode in [0o644, 0o602, 0o660] {
+        begin(&key, mode);
+        assert!(complaint().contains(&format!("open to others (its mode is {mode:o}): `chmod 600` it")));
+    }
+    let other = RootKeys::generate();
+    for (text, said) in [
+        ("", "it is empty"),
+        ("not a key", "entry 1 is not base64"),
+        (&format!("1:{key}\n2:{}\n", &other[4..]), "entry 2 has 29 bytes instead of 32"),
+        (&format!("1:{key}\n1:{other}\n"), "the id 1 is there twice"),
+        (&format!("0:{key}\n"), "entry 1 has no id from 1 to 65535"),
+    ] {
+        begin(text, 0o600);
+        assert!(complaint().contains(said), "{said}: {}", complaint());
+        assert!(!complaint().contains(&key) && !complaint().contains("not a key"), "{}", complaint());
+    }
+    for (text, mode) in [(format!("{key}\n"), 0o400), (format!("2:{other}\n1:{key}\n"), 0o640)] {
+        begin(&text, mode);
+        let serve = Serve::read(&all).unwrap();
+        assert_eq!(serve.secret_key.derive("x"), RootKeys::parse(&key).unwrap().derive("x"));
+    }
 }
 
 #[test]
@@ -264,7 +292,6 @@ fn a_development_start_lacks_only_what_the_simulator_tells() {
 
 #[test]
 fn a_development_start_makes_its_settings_once_and_hides_them() {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("var");
     development::begin(&state).unwrap();

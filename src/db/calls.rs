@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bytea, Nullable, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bytea, Timestamptz};
 use uuid::Uuid;
 
 use super::schema::calls;
@@ -125,11 +125,11 @@ struct RecentRow {
     own_mask: i64,
 }
 
-/// How much the mask was called of late. A call that never ended counts as live no longer than calls may last.
+/// How much the mask was called of late, and by the caller whom one of the digests finds. A call that never ended counts as live no longer than calls may last.
 pub fn recent(
     conn: &mut Connection,
     mask: MaskId,
-    caller_lookup: Option<[u8; 32]>,
+    caller_lookups: &[[u8; 32]],
     now: DateTime<Utc>,
     longest_call: TimeDelta,
 ) -> Result<RecentCalls, DbError> {
@@ -137,18 +137,18 @@ pub fn recent(
         "SELECT count(*) FILTER (WHERE decision = 'connected' AND received_at > $2 - interval '1 hour') AS hour, \
                 count(*) FILTER (WHERE decision = 'connected') AS day, \
                 count(*) FILTER (WHERE decision = 'connected' AND ended_at IS NULL AND received_at > $4) AS live, \
-                count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'connected' \
+                count(*) FILTER (WHERE caller_lookup = ANY($3) AND decision = 'connected' \
                                  AND received_at > $2 - interval '10 minutes') AS caller_ten_minutes, \
-                count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'connected') AS caller_day, \
-                count(*) FILTER (WHERE caller_lookup = $3 AND received_at > $2 - interval '10 seconds') \
+                count(*) FILTER (WHERE caller_lookup = ANY($3) AND decision = 'connected') AS caller_day, \
+                count(*) FILTER (WHERE caller_lookup = ANY($3) AND received_at > $2 - interval '10 seconds') \
                     AS caller_ten_seconds, \
-                count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'caller_over_limit') AS caller_refused, \
+                count(*) FILTER (WHERE caller_lookup = ANY($3) AND decision = 'caller_over_limit') AS caller_refused, \
                 count(*) FILTER (WHERE decision = 'own_mask') AS own_mask \
          FROM calls WHERE mask_id = $1 AND received_at > $2 - interval '24 hours'",
     )
     .bind::<diesel::sql_types::Uuid, _>(mask.0)
     .bind::<Timestamptz, _>(now)
-    .bind::<Nullable<Bytea>, _>(caller_lookup.map(|lookup| lookup.to_vec()))
+    .bind::<Array<Bytea>, _>(caller_lookups.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
     .bind::<Timestamptz, _>(now - longest_call)
     .get_result(conn)?;
     let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod calls;
 pub mod codes;
+pub mod keys;
 pub mod links;
 pub mod masks;
 pub mod numbers;

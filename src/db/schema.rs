@@ -63,6 +63,7 @@ diesel::table! {
         lookup -> Bytea,
         created_at -> Timestamptz,
         verified_at -> Nullable<Timestamptz>,
+        lookup_next -> Nullable<Bytea>,
     }
 }
 

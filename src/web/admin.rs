@@ -10,7 +10,7 @@ use super::flash::Flash;
 use super::forms::Form;
 use super::guard::{Admin, shown, shown_again};
 use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
-use crate::app::admin::{AdminError, ReviewedMask};
+use crate::app::admin::{AdminError, ReviewedMask, Rings};
 use crate::db::review::{PAGE, Search};
 use crate::domain::ids::MaskId;
 use crate::domain::mask::{MaskState, STATE_WORDS};
@@ -30,7 +30,7 @@ struct AdminMaskView {
     id: MaskId,
     number: Option<Number>,
     owner: String,
-    ends_in: String,
+    rings: String,
     state: &'static str,
     made: Moment,
     last_call: Option<Moment>,
@@ -95,12 +95,16 @@ pub(super) async fn masks(admin: Admin, query: web::Query<SearchQuery>) -> Resul
 
 fn row(reviewed: ReviewedMask, admin: &Admin) -> AdminMaskView {
     let (now, zone) = (admin.0.app().now(), admin.0.zone());
-    let ReviewedMask { listed, last_two } = reviewed;
+    let ReviewedMask { listed, rings } = reviewed;
     AdminMaskView {
         id: listed.mask.id,
         number: listed.mask.phone.map(Number::from),
         owner: listed.owner,
-        ends_in: last_two.unwrap_or_else(|| "–".to_owned()),
+        rings: match rings {
+            Some(Rings::EndsIn(digits)) => format!("··{digits}"),
+            Some(Rings::Unreadable) => "cannot be read".to_owned(),
+            None => "–".to_owned(),
+        },
         state: listed.mask.state.word(),
         made: moment(listed.mask.requested_at, now, zone),
         last_call: listed.last_call.map(|at| moment(at, now, zone)),

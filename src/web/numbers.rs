@@ -222,6 +222,9 @@ pub(super) async fn send_code(
         Err(SendError::AlreadyVerified) => return Ok(signed_in.visitor.redirect("/masks", None)),
         Err(SendError::NotFound) => return Err(PageError::NotFound),
         Err(SendError::Db(error)) => return Err(error.into()),
+        Err(SendError::DoesNotOpen) => {
+            "We cannot read this number any more. Add the same number again, and all goes on.".to_owned()
+        }
         Err(SendError::ChannelOff) => {
             "That number cannot be reached that way. Choose another way, if there is one.".to_owned()
         }

@@ -168,6 +168,10 @@ pub(in crate::web) async fn create(
         Err(WishError::NotVerified) => {
             Errors::one("number_id", "Prove that number first, then it can have masks.")
         }
+        Err(WishError::DoesNotOpen) => Errors::one(
+            "number_id",
+            "We cannot read that number any more. Add the same number again, and all goes on.",
+        ),
         Err(WishError::NoArea) if form.area == "prefix" => {
             Errors::one("prefix", "Choose an area from the list, or take a mask from anywhere.")
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::new::{NumberChoice, shown_prefix};
 use super::{changed_or_told, shown_label, shown_state};
 use crate::app::masks::ChangeError;
-use crate::app::overview::{ShownCall, ShownMask};
+use crate::app::overview::{ShownCall, ShownCaller, ShownMask};
 use crate::db::calls::{Decided, PAGE};
 use crate::domain::call::{Ending, Reason};
 use crate::domain::ids::MaskId;
@@ -34,6 +34,7 @@ struct DayBar {
 struct CallLine {
     moment: Moment,
     caller: Option<Number>,
+    nobody: &'static str,
     kind: &'static str,
     outcome: &'static str,
     duration: Option<String>,
@@ -195,7 +196,15 @@ fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
     };
     CallLine {
         moment: moment_of_call(call.received_at, signed_in.app().now(), signed_in.zone()),
-        caller: caller.map(Number::from),
+        caller: match caller {
+            ShownCaller::Known(number) => Some(number.into()),
+            ShownCaller::Hidden | ShownCaller::Unreadable => None,
+        },
+        nobody: if caller == ShownCaller::Unreadable {
+            "A caller that we cannot read"
+        } else {
+            "Hidden caller"
+        },
         kind,
         outcome,
         duration: seconds.map(duration),
