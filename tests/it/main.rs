@@ -12,6 +12,7 @@ mod calls;
 mod command_line;
 mod devices;
 mod forms;
+mod keys;
 mod masks;
 mod numbers;
 mod operations;

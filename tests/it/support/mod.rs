@@ -39,7 +39,7 @@ pub(crate) const REAL: &str = "+14075550101";
 pub(crate) const CALLER: &str = "+14155550123";
 pub(crate) const PASSWORD: &str = "copper violin seventeen marsh";
 pub(crate) const WEBHOOK_KEY: &str = "a-webhook-key-of-tests-0123456789";
-const ACCOUNT: &str = "33932";
+pub(crate) const ACCOUNT: &str = "33932";
 
 /// A deployment that runs for one test.
 pub(crate) struct TestApp {
@@ -69,6 +69,8 @@ pub(crate) struct Options {
     pub(crate) channels: Channels,
     pub(crate) webhook_keys: Vec<&'static str>,
     pub(crate) webhook_networks: Vec<&'static str>,
+    /// The root keys, as the setting has them.
+    pub(crate) keys: String,
     /// Whether Maskline's pages lead to the simulator, as in a development start.
     pub(crate) development: bool,
 }
@@ -84,6 +86,7 @@ impl Default for Options {
             channels: Channels { voice: true, text: true },
             webhook_keys: vec![WEBHOOK_KEY],
             webhook_networks: vec![],
+            keys: RootKeys::generate(),
             development: false,
         }
     }
@@ -132,7 +135,7 @@ impl TestApp {
             limits: options.limits,
         };
         let keys: Vec<Secret> = options.webhook_keys.into_iter().map(Secret::new).collect();
-        let roots = RootKeys::parse(&RootKeys::generate()).unwrap();
+        let roots = RootKeys::parse(&options.keys).unwrap();
         let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
         let line = Line::to(&database.url).await;
         let (db, calls_db) = (Db::new(&line.url, 8), Db::new(&line.url, 4));
@@ -177,11 +180,20 @@ impl TestApp {
 
     /// The same deployment with other rules, as after a restart.
     pub(crate) fn with_rules(&self, change: impl FnOnce(&mut Settings)) -> App {
+        self.again(&self.roots, change)
+    }
+
+    /// The same deployment with other root keys, as after a restart.
+    pub(crate) fn with_keys(&self, keys: &str) -> App {
+        self.again(&RootKeys::parse(keys).unwrap(), |_| {})
+    }
+
+    fn again(&self, roots: &RootKeys, change: impl FnOnce(&mut Settings)) -> App {
         let mut settings = self.app.settings().clone();
         change(&mut settings);
         let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
-        let db = Db::new(&self.database.url, 2);
-        App::new(db.clone(), db, self.clock.clone(), &self.roots, self.tropo.clone(), mailer, settings)
+        let db = Db::new(&self.database.url, 4);
+        App::new(db.clone(), db, self.clock.clone(), roots, self.tropo.clone(), mailer, settings)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -268,6 +280,12 @@ impl TestApp {
         self.carrier.take().unwrap().stop().await;
     }
 
+    /// From now on the carrier asks another server.
+    pub(crate) async fn carrier_asks(&self, server: SocketAddr) {
+        let applications = self.tropo.applications().await.unwrap();
+        self.tropo.update_application(&applications[0].id, &wish(server)).await.unwrap();
+    }
+
     /// Posts to the webhook as the carrier does.
     pub(crate) async fn webhook(&self, path: &str, body: impl Into<String>) -> Page {
         let url = self.url(&format!("{path}?key={WEBHOOK_KEY}"));
@@ -287,6 +305,15 @@ fn networks(texts: &[&str]) -> Vec<Network> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
+fn wish(ours: SocketAddr) -> ApplicationWish {
+    ApplicationWish {
+        name: "Maskline".into(),
+        voice_url: Secret::new(format!("http://{ours}/tropo/transfer?key={WEBHOOK_KEY}")),
+        messaging_url: Secret::new(format!("http://{ours}/tropo/message?key={WEBHOOK_KEY}")),
+        partition: Partition::Staging,
+    }
+}
+
 /// What `maskline tropo setup` does.
 async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> Tropo {
     let settings = |application: String, voice_token, messaging_token| TropoSettings {
@@ -298,13 +325,7 @@ async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> Tropo {
         messaging_token,
     };
     let tropo = Tropo::new(settings("0".into(), None, None)).unwrap();
-    let wish = ApplicationWish {
-        name: "Maskline".into(),
-        voice_url: Secret::new(format!("http://{ours}/tropo/transfer?key={WEBHOOK_KEY}")),
-        messaging_url: Secret::new(format!("http://{ours}/tropo/message?key={WEBHOOK_KEY}")),
-        partition: Partition::Staging,
-    };
-    let application = tropo.create_application(&wish).await.unwrap();
+    let application = tropo.create_application(&wish(ours)).await.unwrap();
     let voice = tropo.create_launch_token(&application, Channel::Voice).await.unwrap();
     let text = tropo.create_launch_token(&application, Channel::Text).await.unwrap();
     Tropo::new(settings(application, Some(voice), Some(text))).unwrap()
