@@ -80,8 +80,8 @@ pub(super) enum CliError {
     OtherKeys,
     /// Values are left under other keys than the one that writes.
     #[error(
-        "{0} values are not under the key that writes, as the lines above say: keep the other keys; where rows need one \
-         that is in the list, a server may still write under it, so run this again"
+        "not everything is under the key that writes ({0} left, as the lines above say): keep the other keys; where rows \
+         need one that is in the list, a server may still write under it, so run this again"
     )]
     UnderOtherKeys(u64),
     /// Nobody has that address.

@@ -117,17 +117,19 @@ async fn patiently<T>(work: impl AsyncFn() -> Result<T, DbError>) -> Result<T, C
 fn print(app: &App, table: &Table) {
     let listed = app.key_ids();
     for (needs, [numbers, callers]) in table {
-        let rows = format!("{numbers} numbers, {callers} callers");
+        let rows = format!("numbers {numbers}, callers {callers}");
         match needs {
             Needs::Key(id) if *id == app.writing_key() => println!("key {id}, which writes: {rows}"),
             Needs::Key(id) if !listed.contains(id) => {
-                println!("key {id}, which is not in the list: {rows} that cannot be read without it");
+                println!("key {id}, which is not in the list: {rows}. They cannot be read without it");
             }
             Needs::Key(id) if numbers + callers == 0 => {
                 println!("key {id}: {rows}. Nothing needs it: it can be taken off the list of every server");
             }
-            Needs::Key(id) => println!("key {id}: {rows} that need it"),
-            Needs::Broken => println!("no key: {rows} that are damaged, or were moved, and cannot be read"),
+            Needs::Key(id) => println!("key {id}: {rows}. They need it"),
+            Needs::Broken => {
+                println!("no key: {rows}. They are damaged, or were moved, or another key had the same id");
+            }
         }
     }
 }

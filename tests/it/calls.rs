@@ -160,7 +160,7 @@ async fn a_number_whose_proof_or_seal_is_gone_does_not_ring() {
     assert!(told.contains("cannot be reached on this number"), "{told}");
     app.database.execute("UPDATE numbers SET verified_at = now(), sealed = decode('00', 'hex')").await;
     let told = heard(&call(&app, CALLER, &mask).await);
-    assert!(told.contains("cannot be reached on this number"), "{told}");
+    assert!(told.contains("temporarily unavailable"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

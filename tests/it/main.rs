@@ -11,6 +11,7 @@ mod admin;
 mod calls;
 mod command_line;
 mod devices;
+mod dump;
 mod forms;
 mod keys;
 mod masks;
