@@ -20,5 +20,6 @@ mod privacy;
 mod reasons;
 mod schema;
 mod sizes;
+mod spending;
 mod story;
 mod webhook;
