@@ -22,5 +22,6 @@ mod privacy;
 mod reasons;
 mod schema;
 mod sizes;
+mod spending;
 mod story;
 mod webhook;
