@@ -266,9 +266,9 @@ async fn a_switch_stops_what_it_names_and_callers_are_still_answered() {
         assert_turned_away(&call(&app, CALLER, &mask, 5).await);
         let of_bob = call(&app, CALLER, &bobs, 5).await;
         if others_ring {
-            assert_rang(&of_bob)
+            assert_rang(&of_bob);
         } else {
-            assert_turned_away(&of_bob)
+            assert_turned_away(&of_bob);
         }
         lift(&mut admin).await;
         app.clock.advance(TimeDelta::minutes(20));
