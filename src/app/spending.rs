@@ -7,7 +7,7 @@ use super::App;
 use super::admin::{LONGEST_REASON, given_reason};
 use crate::db::audit::{self, Actor};
 use crate::db::spend::{self, Used};
-use crate::db::stops::{self, ThrownStop};
+use crate::db::stops;
 use crate::db::{Connection, DbError, masks, users};
 use crate::domain::ids::UserId;
 use crate::domain::limits::Prices;
@@ -16,6 +16,8 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::stop::{Scope, Spending, Stop, stops_purchases};
 use crate::domain::user::EmailAddress;
 use crate::secrets;
+
+pub use crate::db::stops::ThrownStop;
 
 /// What it costs by the deployment's prices.
 pub(super) fn spent(used: Used, prices: &Prices) -> Money {

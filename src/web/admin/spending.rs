@@ -6,8 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::app::admin::LONGEST_REASON;
-use crate::app::spending::{Spent, StopError, WantedStop};
-use crate::db::stops::ThrownStop;
+use crate::app::spending::{Spent, StopError, ThrownStop, WantedStop};
 use crate::domain::money::Money;
 use crate::web::error::PageError;
 use crate::web::flash::Flash;
