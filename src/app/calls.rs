@@ -7,6 +7,7 @@ use crate::domain::call::{CalledMask, Caller, Decision, Ending, Instruction, Rea
 use crate::domain::ids::CallId;
 use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::PhoneNumber;
+use crate::metrics::{CallOutcome, Metrics};
 use crate::seal::Place;
 use crate::secrets;
 
@@ -31,6 +32,8 @@ pub struct Routed {
     pub instruction: Instruction,
     /// The call's name, under which the carrier tells how it goes on; `None` where nothing follows.
     pub call: Option<CallId>,
+    /// In a word, for who counts.
+    pub outcome: CallOutcome,
 }
 
 /// What a sentence is said about a call that was not taken.
@@ -52,13 +55,14 @@ impl App {
             None => format!("nameless|{id}"),
         };
         let (settings, sealer) = (self.settings.clone(), self.sealer.clone());
+        let metrics = self.metrics.clone();
         let (called, caller) = (incoming.called, incoming.caller);
         let decided = self.calls_db.transaction(move |conn| {
             let Some(mask) = masks::hold_called(conn, &called)? else {
                 return Ok((Decision::TurnAway(Reason::NotInService), None));
             };
             let lookup = caller.map(|caller| sealer.caller_lookup(mask.id.0, caller));
-            let destination = destination(conn, &mask, &sealer, &settings)?;
+            let destination = destination(conn, &mask, &sealer, &settings, &metrics)?;
             let facts = CalledMask {
                 phone: mask.phone.ok_or(DbError::Unreadable("masks.e164"))?,
                 destination_is_mask: leads_to_mask(conn, destination)?,
@@ -148,15 +152,17 @@ impl App {
 
     fn routed(&self, decision: Decision, call: Option<CallId>) -> Routed {
         let ring_seconds = u32::try_from(self.settings.limits.ringing.num_seconds()).unwrap_or(25);
+        let outcome = CallOutcome::of(&decision);
         match decision {
             Decision::Connect { to, shown } => {
-                Routed { instruction: Instruction::Connect { to, shown, ring_seconds }, call }
+                Routed { instruction: Instruction::Connect { to, shown, ring_seconds }, call, outcome }
             }
             Decision::TurnAway(reason) => Routed {
                 instruction: Instruction::Say(texts::text(&texts::TurnedAway { reason })),
                 call: None,
+                outcome,
             },
-            Decision::Reject => Routed { instruction: Instruction::Reject, call: None },
+            Decision::Reject => Routed { instruction: Instruction::Reject, call: None, outcome },
         }
     }
 }
@@ -167,11 +173,13 @@ fn destination(
     mask: &Mask,
     sealer: &crate::seal::Sealer,
     settings: &super::Settings,
+    metrics: &Metrics,
 ) -> Result<Option<PhoneNumber>, DbError> {
     let Some(id) = mask.number else { return Ok(None) };
     let stored = numbers::find_any(conn, id)?.filter(|stored| stored.verified_at.is_some());
     let Some(stored) = stored else { return Ok(None) };
     let Ok(number) = sealer.open(&stored.sealed, Place::number(id.0)) else {
+        metrics.sealing_failed();
         tracing::error!(number = %id, "a sealed number does not open");
         return Ok(None);
     };

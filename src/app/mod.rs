@@ -17,11 +17,13 @@ pub mod numbers;
 pub mod operations;
 pub mod overview;
 mod purchases;
+mod seen;
 pub mod sessions;
 mod texts;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, Semaphore};
@@ -33,11 +35,15 @@ use crate::db::{Db, DbError};
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::mail::{Letter, Mailer};
+use crate::metrics::{Metrics, Pool};
 use crate::seal::{RootKeys, Sealer};
 use crate::secrets;
 
 /// How many passwords are hashed at once; each takes 19 MiB and a core.
 const HASHES_AT_ONCE: usize = 2;
+
+/// How long a password waits for its turn.
+const HASHING_WAIT: Duration = Duration::from_secs(10);
 
 /// The rules of a deployment.
 #[derive(Debug, Clone)]
@@ -89,6 +95,7 @@ pub struct App {
     wake: Notify,
     areas: Arc<Mutex<areas::KeptAreas>>,
     background: background::Background,
+    metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -105,9 +112,10 @@ impl App {
     ) -> Self {
         // So that the first sign-in with an unknown address takes no longer than the second.
         secrets::is_password(b"", None);
+        let metrics = Metrics::new(clock.now());
         Self {
-            db,
-            calls_db,
+            db: db.watched(metrics.pool(Pool::Pages)),
+            calls_db: calls_db.watched(metrics.pool(Pool::Calls)),
             clock,
             sealer: Arc::new(Sealer::new(roots)),
             carrier,
@@ -122,6 +130,7 @@ impl App {
             wake: Notify::new(),
             areas: Arc::default(),
             background: background::Background::here(),
+            metrics: Arc::new(metrics),
         }
     }
 
@@ -165,13 +174,16 @@ impl App {
 
     /// Sends a letter behind the back of whoever waits for a page, so that the page's time tells nothing.
     fn send_later(&self, letter: Letter) {
-        let mailer = self.mailer.clone();
+        let (mailer, metrics) = (self.mailer.clone(), self.metrics.clone());
         self.behind(async move {
             for pause in [0, 5, 30] {
-                tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+                tokio::time::sleep(Duration::from_secs(pause)).await;
                 match mailer.send(&letter).await {
                     Ok(()) => return,
-                    Err(error) => tracing::error!(%error, "a letter was not sent"),
+                    Err(error) => {
+                        metrics.letter_failed();
+                        tracing::error!(%error, "a letter was not sent");
+                    }
                 }
             }
         });
@@ -183,9 +195,13 @@ impl App {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, DbError> {
         let overload = || DbError::Unavailable("too many passwords are being hashed".into());
-        let waiting =
-            tokio::time::timeout(std::time::Duration::from_secs(10), self.hashing.clone().acquire_owned());
-        let turn = waiting.await.map_err(|_| overload())?;
+        let (pool, asked) = (self.metrics.pool(Pool::Hashing), Instant::now());
+        let waiting = tokio::time::timeout(HASHING_WAIT, self.hashing.clone().acquire_owned());
+        let turn = waiting.await.map_err(|_| {
+            pool.refused();
+            overload()
+        })?;
+        pool.waited(asked.elapsed());
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work()

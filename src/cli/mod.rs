@@ -8,6 +8,8 @@ mod compose;
 mod database;
 mod develop;
 mod error;
+mod inherited;
+mod notify;
 mod serve;
 mod setup;
 mod simulate;
