@@ -13,6 +13,7 @@ pub mod carrier;
 pub mod cluster;
 pub mod db;
 pub mod mail;
+pub mod metrics;
 pub mod telemetry;
 
 pub mod app;

@@ -211,9 +211,8 @@ impl App {
         Ok((user, is_new))
     }
 
-    /// The user with that address and password. Takes as long for an unknown address as for a known one. `device` is
-    /// what the browser was given when somebody signed in there before.
-    pub async fn sign_in(
+    /// What [`App::sign_in`] does, before it is counted.
+    pub(super) async fn proved_user(
         &self,
         email: &str,
         password: &str,

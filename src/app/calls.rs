@@ -12,6 +12,7 @@ use crate::domain::limits::Rate;
 use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::domain::stop::{Spending, stops_calls};
+use crate::metrics::CallOutcome;
 use crate::seal::Place;
 use crate::secrets;
 
@@ -36,6 +37,8 @@ pub struct Routed {
     pub instruction: Instruction,
     /// The call's name, under which the carrier tells how it goes on; `None` where nothing follows.
     pub call: Option<CallId>,
+    /// In a word, for who counts.
+    pub outcome: CallOutcome,
 }
 
 /// What a sentence is said about a call that was not taken.
@@ -159,6 +162,7 @@ impl App {
     /// Tells the owner, once a day at most, that calls to the mask are turned away at a limit.
     fn tell_of_limit(&self, mask: MaskId) {
         let (db, mailer, now) = (self.db.clone(), self.mailer.clone(), self.now());
+        let metrics = self.metrics.clone();
         let rule = self.rule("notices of a limit", &mask.to_string(), Rate::per_day(1));
         let public_url = self.settings.public_url.clone();
         self.behind(async move {
@@ -176,7 +180,7 @@ impl App {
                         texts::CallsTurnedAway { mask: &phone, id: mask.id, public_url: &public_url };
                     let letter =
                         texts::letter(owner.email, "Calls to one of your masks were turned away", &letter);
-                    deliver(&mailer, letter).await;
+                    deliver(&mailer, &metrics, letter).await;
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "an owner was not told of a limit"),
@@ -186,15 +190,17 @@ impl App {
 
     fn routed(&self, decision: Decision, call: Option<CallId>) -> Routed {
         let ring_seconds = u32::try_from(self.settings.limits.ringing.num_seconds()).unwrap_or(25);
+        let outcome = CallOutcome::of(&decision);
         match decision {
             Decision::Connect { to, shown } => {
-                Routed { instruction: Instruction::Connect { to, shown, ring_seconds }, call }
+                Routed { instruction: Instruction::Connect { to, shown, ring_seconds }, call, outcome }
             }
             Decision::TurnAway(reason) => Routed {
                 instruction: Instruction::Say(texts::text(&texts::TurnedAway { reason })),
                 call: None,
+                outcome,
             },
-            Decision::Reject => Routed { instruction: Instruction::Reject, call: None },
+            Decision::Reject => Routed { instruction: Instruction::Reject, call: None, outcome },
         }
     }
 }

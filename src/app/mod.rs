@@ -19,6 +19,7 @@ pub mod overview;
 pub mod passwords;
 mod purchases;
 pub mod quotas;
+mod seen;
 pub mod sessions;
 pub mod spending;
 mod texts;
@@ -26,6 +27,7 @@ pub mod users;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, Semaphore};
@@ -37,6 +39,7 @@ use crate::db::rates::{Bucket, Rule};
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::mail::{Letter, Mailer};
+use crate::metrics::{Metrics, Pool};
 use crate::seal::{RootKeys, Sealer};
 use crate::secrets;
 
@@ -92,6 +95,7 @@ pub struct App {
     wake: Notify,
     areas: Arc<Mutex<areas::KeptAreas>>,
     background: background::Background,
+    metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -108,9 +112,10 @@ impl App {
     ) -> Self {
         // So that the first sign-in with an unknown address takes no longer than the second.
         secrets::is_password(b"", None);
+        let metrics = Metrics::new(clock.now());
         Self {
-            db,
-            calls_db,
+            db: db.watched(metrics.pool(Pool::Pages)),
+            calls_db: calls_db.watched(metrics.pool(Pool::Calls)),
             clock,
             sealer: Arc::new(Sealer::new(roots)),
             carrier,
@@ -125,6 +130,7 @@ impl App {
             wake: Notify::new(),
             areas: Arc::default(),
             background: background::Background::here(),
+            metrics: Arc::new(metrics),
         }
     }
 
@@ -173,18 +179,21 @@ impl App {
 
     /// Sends a letter behind the back of whoever waits for a page, so that the page's time tells nothing.
     fn send_later(&self, letter: Letter) {
-        let mailer = self.mailer.clone();
-        self.behind(async move { deliver(&mailer, letter).await });
+        let (mailer, metrics) = (self.mailer.clone(), self.metrics.clone());
+        self.behind(async move { deliver(&mailer, &metrics, letter).await });
     }
 }
 
 /// Sends a letter, in three tries at most.
-async fn deliver(mailer: &Mailer, letter: Letter) {
+async fn deliver(mailer: &Mailer, metrics: &Metrics, letter: Letter) {
     for pause in [0, 5, 30] {
-        tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+        tokio::time::sleep(Duration::from_secs(pause)).await;
         match mailer.send(&letter).await {
             Ok(()) => return,
-            Err(error) => tracing::error!(%error, "a letter was not sent"),
+            Err(error) => {
+                metrics.letter_failed();
+                tracing::error!(%error, "a letter was not sent");
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The heavy work on passwords: away from the requests, and no more of it at once than there is room for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::App;
 use super::accounts::PasswordError;
 use crate::domain::user::{EmailAddress, Password};
+use crate::metrics::Pool;
 use crate::secrets;
 
 /// How many passwords are hashed at once; each takes 19 MiB and a core.
@@ -42,8 +43,13 @@ impl App {
     }
 
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let (pool, asked) = (self.metrics.pool(Pool::Hashing), Instant::now());
         let waiting = tokio::time::timeout(PATIENCE, self.hashing.clone().acquire_owned());
-        let turn = waiting.await.map_err(|_| Busy)?;
+        let turn = waiting.await.map_err(|_| {
+            pool.refused();
+            Busy
+        })?;
+        pool.waited(asked.elapsed());
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work()

@@ -40,6 +40,9 @@ pub(super) enum CliError {
     /// The database, once it was there.
     #[error("{}", one_line(.0))]
     Database(#[from] DbError),
+    /// The socket that was handed over.
+    #[error("the socket that systemd handed over cannot be used: {0}")]
+    Inherited(String),
     /// The server's address.
     #[error("cannot listen on {address} ({}): set MASKLINE_LISTEN to another address or port", reason(.source))]
     Listen {

@@ -2,8 +2,11 @@
 //!
 //! The order: no new requests, those that go on are finished, so is the worker's step, letters that wait are sent, then
 //! the connections to the database go, and the private database last. Further signals change nothing.
+//!
+//! The socket may be handed over by systemd: then it outlasts us, and connections that come while nobody takes them wait
+//! for the next version instead of being refused.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use super::compose;
 use super::database::Database;
 use super::error::CliError;
 use super::stop::Stop;
+use super::{inherited, notify};
 use crate::app::App;
 use crate::config::{self, environment};
 use crate::telemetry;
@@ -24,16 +28,24 @@ use crate::{web, worker};
 /// How long what still runs on a thread of its own may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
+/// How long it takes until metrics are tried to be served again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// How long letters that wait may take at the end.
 const LAST_LETTERS: Duration = Duration::from_secs(10);
 
 /// `maskline serve`.
 pub(super) fn serve() -> Result<(), CliError> {
+    // First of all: it changes the environment, which nobody else may read meanwhile.
+    let inherited = inherited::take()?;
     let config = config::Serve::read(&environment::read()?)?;
     telemetry::start(&config.log);
     let runtime = compose::runtime()?;
     let mut stop = Stop::listen(&runtime)?;
-    let listener = compose::listen(config.site.listen)?;
+    let listener = match inherited {
+        Some(listener) => inherited::proved(listener, &config.site)?,
+        None => compose::listen(config.site.listen)?,
+    };
     let address = listener.local_addr()?;
     let served = house(config, listener, &runtime, &mut stop, |public_url, _| {
         tracing::info!(%address, %public_url, "ready");
@@ -59,8 +71,40 @@ pub(super) fn house(
     };
     runtime.block_on(compose::check_keys(&app))?;
     let _watch = database.watch();
+    let metrics = config.metrics;
     let settings = compose::web(config, public_url.clone());
-    runtime.block_on(run(app, listener, settings, stop, || up(&public_url, &database)))
+    let up = || {
+        up(&public_url, &database);
+        notify::ready();
+    };
+    runtime.block_on(async {
+        let metrics = metrics.map(|address| tokio::spawn(observed(address, app.clone())));
+        let ended = run(app, listener, settings, stop, up).await;
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
+        ended
+    })
+}
+
+/// Serves metrics there. While another listens there, as the version before may for a moment, it is tried again: not to
+/// be seen is no reason not to take calls.
+async fn observed(address: SocketAddr, app: Arc<App>) {
+    loop {
+        let served =
+            TcpListener::bind(address).and_then(|listener| web::metrics::serve(listener, app.clone()));
+        let ended = match served {
+            Ok(server) => {
+                tracing::info!(%address, "metrics are served");
+                server.await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
+            tracing::warn!(%address, %error, "metrics are not served; see MASKLINE_METRICS_LISTEN");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 async fn run(
@@ -73,7 +117,7 @@ async fn run(
     let server = web::serve(listener, app.clone(), settings)?;
     let (shutdown, watching) = watch::channel(false);
     let mut worker = tokio::spawn(worker::run(app.clone(), watching));
-    let handle = server.handle();
+    let ending = server.ending();
     let mut server = pin!(server);
     up();
     let ended = tokio::select! {
@@ -82,8 +126,9 @@ async fn run(
         () = stop.wanted() => Ok(()),
     };
     tracing::info!("stopping");
+    notify::stopping();
     shutdown.send_replace(true);
-    let ((), stopped) = tokio::join!(handle.stop(true), server);
+    let ((), stopped) = tokio::join!(ending.finish(), server);
     if ended.is_ok() && worker.await.is_err() {
         return Err(CliError::Ended("worker"));
     }

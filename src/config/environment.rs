@@ -83,6 +83,11 @@ pub fn program() -> String {
     env::args().next().unwrap_or_else(|| "maskline".into())
 }
 
+/// The socket at which systemd wants to hear how far we are, if it does.
+pub fn notify_socket() -> Option<PathBuf> {
+    env::var_os("NOTIFY_SOCKET").map(PathBuf::from).filter(|socket| socket.is_absolute())
+}
+
 fn outer() -> Result<Variables, FileError> {
     let path = Path::new(FILE);
     let mut variables = env_file::read(path).map_err(FileError::at(path))?;

@@ -53,6 +53,8 @@ pub struct Serve {
     pub rules: Rules,
     /// Where the simulator's page is, for a link on ours.
     pub simulator_url: Option<Url>,
+    /// Where metrics are served, if they are.
+    pub metrics: Option<SocketAddr>,
     /// What is logged.
     pub log: telemetry::Settings,
 }
@@ -77,6 +79,7 @@ impl Serve {
         }
         let rules = Rules::read(&mut reader);
         let simulator_url = sections::simulator_url(&mut reader);
+        let metrics = sections::metrics_listen(&mut reader);
         let log = sections::log(&mut reader);
         let read = || {
             Some(Self {
@@ -90,6 +93,7 @@ impl Serve {
                 trusted_proxies,
                 rules: rules?,
                 simulator_url,
+                metrics,
                 log: log?,
             })
         };

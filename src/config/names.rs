@@ -13,6 +13,7 @@ const FARTHEST_MISTAKE: usize = 4;
 pub(super) const SETTINGS: &[(&str, Option<&str>)] = &[
     ("MASKLINE_LISTEN", Some("127.0.0.1:8080")),
     ("MASKLINE_PUBLIC_URL", None),
+    ("MASKLINE_METRICS_LISTEN", None),
     ("DATABASE_URL", None),
     ("MASKLINE_STATE", Some("var")),
     ("MASKLINE_SECRET_KEY", None),

@@ -56,6 +56,11 @@ impl Site {
         })
     }
 
+    /// Whether it may listen there: on loopback, or where it is said how it is reached.
+    pub fn may_listen(&self, bound: SocketAddr) -> bool {
+        bound.ip().to_canonical().is_loopback() || self.public_url.is_some()
+    }
+
     /// Whether people and the carrier reach us by https, and so by a proxy.
     pub(super) fn is_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
@@ -249,6 +254,24 @@ pub(super) fn networks(reader: &mut Reader, name: &str) -> Vec<Network> {
 /// An address to listen on.
 pub(super) fn listen(reader: &mut Reader, name: &str) -> Option<SocketAddr> {
     reader.required(name, "an address and a port such as 127.0.0.1:8080", |text| text.parse().ok())
+}
+
+/// Where metrics are served, if they are: where strangers do not come by.
+pub(super) fn metrics_listen(reader: &mut Reader) -> Option<SocketAddr> {
+    let expected = "an address and a port such as 127.0.0.1:9464, on loopback or in a private network";
+    reader.optional("MASKLINE_METRICS_LISTEN", expected, |text| {
+        text.parse().ok().filter(|address: &SocketAddr| is_private(address.ip()))
+    })
+}
+
+/// Whether an address means nothing in the internet at large.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
 }
 
 /// Where what is not in a foreign database is kept.

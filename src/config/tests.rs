@@ -107,6 +107,22 @@ fn every_value_that_is_wrong_is_told_at_once_and_none_is_shown() {
 }
 
 #[test]
+fn metrics_are_served_where_strangers_do_not_come_by() {
+    let listen = |address| with(&[("MASKLINE_METRICS_LISTEN", address)]);
+    assert_eq!(Serve::read(&least()).unwrap().metrics, None);
+    for address in ["127.0.0.1:9464", "[::1]:9464", "10.0.0.5:9464", "[fd00::5]:9464", "[::ffff:10.0.0.5]:1"]
+    {
+        let serve = Serve::read(&listen(address)).unwrap();
+        assert_eq!(serve.metrics, Some(address.parse().unwrap()));
+    }
+    for address in
+        ["0.0.0.0:9464", "[::]:9464", "192.0.2.1:9464", "[2001:db8::1]:9464", "9464", "localhost:1"]
+    {
+        assert_eq!(complaints(&listen(address)), ["MASKLINE_METRICS_LISTEN"], "{address}");
+    }
+}
+
+#[test]
 fn a_misspelt_name_is_a_mistake() {
     let problems =
         Serve::read(&with(&[("MASKLINE_LISTN", "x"), ("TROPO_QUITE_ELSE", "y"), ("PATH", "/bin")]));

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod calls;
 pub mod codes;
+pub mod figures;
 pub mod keys;
 pub mod links;
 pub mod masks;
@@ -20,7 +21,7 @@ pub mod stops;
 pub mod users;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
@@ -33,6 +34,8 @@ use diesel::sql_types::{Bool, Text};
 use diesel::{Connection as _, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use tokio::sync::Semaphore;
+
+use crate::metrics::PoolMetrics;
 
 /// A connection inside of a transaction; everybody else knows it by this name alone.
 pub type Connection = diesel::PgConnection;
@@ -121,6 +124,7 @@ impl<E> From<DieselError> for Ended<E> {
 pub struct Db {
     pool: Pool<ConnectionManager<Connection>>,
     turns: Arc<Semaphore>,
+    watch: Option<PoolMetrics>,
 }
 
 /// Bounds what a single statement may cost.
@@ -143,7 +147,13 @@ impl Db {
             .connection_timeout(POOL_WAIT)
             .connection_customizer(Box::new(Timeouts))
             .build_unchecked(ConnectionManager::new(noticing(url)));
-        Self { pool, turns: Arc::new(Semaphore::new(width as usize)) }
+        Self { pool, turns: Arc::new(Semaphore::new(width as usize)), watch: None }
+    }
+
+    /// The same pool, of which it is told how long its turns are waited for.
+    #[must_use]
+    pub fn watched(self, watch: PoolMetrics) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 
     /// Runs the work in one transaction on a blocking thread: all of it is kept, or none. Nobody waits for it longer
@@ -164,12 +174,18 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
+        let asked = Instant::now();
         let waiting = tokio::time::timeout(POOL_WAIT, self.turns.clone().acquire_owned());
-        let turn = waiting.await.map_err(|_| DbError::Unavailable("all connections are busy".into()))?;
-        let pool = self.pool.clone();
+        let turn = waiting.await.map_err(|_| {
+            tell(self.watch.as_ref(), asked.elapsed(), false);
+            DbError::Unavailable("all connections are busy".into())
+        })?;
+        let (pool, watch) = (self.pool.clone(), self.watch.clone());
         let task = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let mut conn = pool.get().map_err(|error| DbError::Unavailable(error.to_string()))?;
+            let conn = pool.get();
+            tell(watch.as_ref(), asked.elapsed(), conn.is_ok());
+            let mut conn = conn.map_err(|error| DbError::Unavailable(error.to_string()))?;
             conn.transaction(|conn| work(conn).map_err(Ended::Work)).map_err(|ended| match ended {
                 Ended::Database(error) => DbError::from(error).into(),
                 Ended::Work(error) => error,
@@ -185,6 +201,15 @@ impl Db {
         })
         .await
         .is_ok()
+    }
+}
+
+/// Tells how long a turn was waited for, and whether there was one in the end.
+fn tell(watch: Option<&PoolMetrics>, waited: Duration, has_turn: bool) {
+    match watch {
+        Some(watch) if has_turn => watch.waited(waited),
+        Some(watch) => watch.refused(),
+        None => {}
     }
 }
 

@@ -2,17 +2,21 @@
 //!
 //! The log has the pattern of a route, never its path or query: those may hold tokens and keys.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 use tracing::Instrument as _;
 
+use super::running::Traffic;
 use super::{Settings, address};
+use crate::app::App;
 use crate::secrets;
 
 /// The name of a request, as in the log and on an error page.
@@ -41,6 +45,9 @@ pub(super) async fn every_answer(
     request.extensions_mut().insert(RequestId(id.clone()));
     let settings = request.app_data::<web::Data<Settings>>().cloned();
     let client = settings.as_ref().map(|settings| address::client(request.request(), settings));
+    let app = request.app_data::<web::Data<App>>().cloned();
+    let traffic = request.app_data::<web::Data<Traffic>>().cloned().map(web::Data::into_inner);
+    let _under_way = traffic.as_ref().map(Traffic::request);
     let method = request.method().clone();
     let https = settings.is_some_and(|settings| settings.is_https());
     // At every level, so that each cause in the log has the request's name.
@@ -49,16 +56,25 @@ pub(super) async fn every_answer(
     let (route, status) = match &mut answered {
         Ok(answer) => {
             complete(answer.response_mut().headers_mut(), &id, https);
+            if is_last(traffic.as_ref()) {
+                answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             (answer.request().match_pattern(), answer.status())
         }
         Err(error) => {
             let mut answer = error.error_response();
             complete(answer.headers_mut(), &id, https);
+            if is_last(traffic.as_ref()) {
+                answer.head_mut().set_connection_type(ConnectionType::Close);
+            }
             let status = answer.status();
             answered = Err(InternalError::from_response(status, answer).into());
             (None, status)
         }
     };
+    if let Some(app) = app {
+        app.metrics().answered(status.as_u16());
+    }
     tracing::info!(
         request = %id,
         %method,
@@ -69,6 +85,11 @@ pub(super) async fn every_answer(
         "answered"
     );
     answered
+}
+
+/// Whether the client shall come back on another connection.
+fn is_last(traffic: Option<&Arc<Traffic>>) -> bool {
+    traffic.is_some_and(|traffic| traffic.is_ending())
 }
 
 fn complete(headers: &mut HeaderMap, id: &str, https: bool) {

@@ -2,14 +2,15 @@
 
 use actix_web::{HttpResponse, web};
 
+use super::running::Traffic;
 use crate::app::App;
 
 pub(super) async fn healthz() -> HttpResponse {
     word(HttpResponse::Ok(), "ok")
 }
 
-pub(super) async fn readyz(app: web::Data<App>) -> HttpResponse {
-    if app.is_ready().await {
+pub(super) async fn readyz(app: web::Data<App>, traffic: web::Data<Traffic>) -> HttpResponse {
+    if !traffic.is_ending() && app.is_ready().await {
         word(HttpResponse::Ok(), "ready")
     } else {
         word(HttpResponse::ServiceUnavailable(), "not ready")

@@ -14,9 +14,11 @@ mod headers;
 mod health;
 mod home;
 mod masks;
+pub mod metrics;
 mod numbers;
 mod page;
 mod routes;
+mod running;
 mod session;
 mod sign_in;
 mod tropo;
@@ -27,13 +29,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::cookie::{Cookie, CookieBuilder, SameSite};
-use actix_web::{App as Service, HttpServer, dev::Server, web};
+use actix_web::{App as Service, HttpServer, web};
 use url::Url;
 
 use crate::app::App;
 use crate::carrier::tropo::webhook::{Network, Proof};
 
 pub use routes::ROUTES;
+pub use running::{Ending, Running};
+
+use running::Traffic;
 
 /// How long requests that are under way may take when the server stops.
 const LAST_REQUESTS: u64 = 10;
@@ -76,17 +81,24 @@ impl Settings {
 }
 
 /// Serves the product on a listening socket, until the server is told to stop.
-pub fn serve(listener: TcpListener, app: Arc<App>, settings: Settings) -> std::io::Result<Server> {
+pub fn serve(listener: TcpListener, app: Arc<App>, settings: Settings) -> std::io::Result<Running> {
     let (app, settings) = (web::Data::from(app), web::Data::new(settings));
-    let workers = settings.workers;
+    let traffic = Arc::<Traffic>::default();
+    let (workers, connected) = (settings.workers, traffic.clone());
+    let seen = web::Data::from(traffic.clone());
     let server = HttpServer::new(move || {
         Service::new()
             .app_data(app.clone())
             .app_data(settings.clone())
+            .app_data(seen.clone())
             .wrap(actix_web::middleware::from_fn(headers::every_answer))
             .configure(|service| routes::routes(service, &app, &settings))
     });
-    let server =
-        server.workers(workers).shutdown_timeout(LAST_REQUESTS).disable_signals().listen(listener)?;
-    Ok(server.run())
+    let server = server
+        .on_connect(move |_, extensions| drop(extensions.insert(connected.connection())))
+        .workers(workers)
+        .shutdown_timeout(LAST_REQUESTS)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(Running::new(server.run(), traffic))
 }

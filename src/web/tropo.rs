@@ -23,6 +23,7 @@ use crate::carrier::tropo::wire::{
 };
 use crate::domain::call::Ending;
 use crate::domain::ids::CallId;
+use crate::metrics::CallOutcome;
 
 /// How often at most the log tells of keys that came where others could read them.
 const WARNING: Duration = Duration::from_mins(1);
@@ -189,22 +190,30 @@ async fn routed(proved: Proved, session: Session) -> String {
         caller: session.from.as_ref().and_then(Party::number),
     };
     let Proved { app, settings, key, .. } = proved;
+    let (begun, metrics) = (Instant::now(), app.clone());
+    let count = |outcome| metrics.metrics().call(outcome, begun.elapsed());
     let mut decision =
         tokio::spawn(async move { app.route_call(incoming).await.map(|routed| (routed, app)) });
     match tokio::time::timeout(settings.decision_time, &mut decision).await {
-        Ok(Ok(Ok((Routed { instruction, call }, _)))) => match call {
-            Some(call) => document(&instruction, Some(&|event| next(call, event, &key))),
-            None => document(&instruction, None),
-        },
+        Ok(Ok(Ok((Routed { instruction, call, outcome }, _)))) => {
+            count(outcome);
+            match call {
+                Some(call) => document(&instruction, Some(&|event| next(call, event, &key))),
+                None => document(&instruction, None),
+            }
+        }
         Ok(Ok(Err(error))) => {
+            count(CallOutcome::Failed);
             tracing::error!(%error, "a call was not routed");
             document(&App::unavailable(), None)
         }
         Ok(Err(_)) => {
+            count(CallOutcome::Failed);
             tracing::error!("the decision about a call panicked");
             document(&App::unavailable(), None)
         }
         Err(_) => {
+            count(CallOutcome::TooLate);
             tracing::error!("the decision about a call took too long");
             tokio::spawn(decided_too_late(decision));
             document(&App::unavailable(), None)

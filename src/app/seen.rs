@@ -1,0 +1,47 @@
+//! What is seen of the product from outside: its metrics.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::App;
+use super::accounts::SignInError;
+use crate::db::figures;
+use crate::db::users::User;
+use crate::metrics::{Figures, Metrics, SignInFailure};
+
+/// How long a scrape waits for the database; Prometheus itself waits 10 s unless told otherwise.
+const SCRAPE: Duration = Duration::from_secs(1);
+
+impl App {
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Every metric as Prometheus reads them. With the database away, what is known without it.
+    pub async fn scrape(&self) -> String {
+        let now = self.now();
+        let asked = self.db.transaction(move |conn| figures::read(conn, now));
+        let stored = tokio::time::timeout(SCRAPE, asked).await.ok().and_then(Result::ok);
+        self.metrics.text(&Figures { stored, sealing_failures: self.sealing_failures() })
+    }
+
+    /// The user with that address and password. Takes as long for an unknown address as for a known one. `device` is
+    /// what the browser was given when somebody signed in there before.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        address: IpAddr,
+        device: Option<&str>,
+    ) -> Result<User, SignInError> {
+        let signed_in = self.proved_user(email, password, address, device).await;
+        match &signed_in {
+            Err(SignInError::Wrong) => self.metrics.sign_in_failed(SignInFailure::Wrong),
+            Err(SignInError::LinkNeeded) => self.metrics.sign_in_failed(SignInFailure::LinkNeeded),
+            Err(SignInError::TooMany { .. }) => self.metrics.sign_in_failed(SignInFailure::TooMany),
+            Ok(_) | Err(SignInError::Db(_) | SignInError::Busy(_)) => {}
+        }
+        signed_in
+    }
+}

@@ -1,0 +1,25 @@
+//! The metrics, on a listener of their own: nobody who comes by the public one reads them.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::{App as Service, HttpResponse, HttpServer, dev::Server, web};
+
+use crate::app::App;
+use crate::metrics::MEDIA_TYPE;
+
+/// Scrapes are few, and each waits for the database.
+const WORKERS: usize = 1;
+
+/// Serves `/metrics`, and nothing else, on a listening socket.
+pub fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<Server> {
+    let app = web::Data::from(app);
+    let server = HttpServer::new(move || {
+        Service::new().app_data(app.clone()).route("/metrics", web::get().to(scrape))
+    });
+    Ok(server.workers(WORKERS).disable_signals().listen(listener)?.run())
+}
+
+async fn scrape(app: web::Data<App>) -> HttpResponse {
+    HttpResponse::Ok().content_type(MEDIA_TYPE).body(app.scrape().await)
+}
