@@ -39,9 +39,11 @@ impl Money {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// How many of that price can be had for this; `None` where they cost nothing.
-    pub const fn pays_for(self, price: Self) -> Option<i64> {
-        self.0.checked_div(price.0)
+    /// The next amount of whole hundredths, as people read sums.
+    #[must_use]
+    pub const fn in_cents(self) -> Self {
+        let cent = UNIT / 100;
+        Self((self.0.saturating_add(cent - 1)) / cent * cent)
     }
 }
 
@@ -96,8 +98,8 @@ mod tests {
         assert_eq!(minute.for_seconds(60), minute);
         assert_eq!(minute.for_seconds(1).to_string(), "0.0005");
         assert_eq!(minute.for_seconds(0), Money::default());
-        assert_eq!(Money::cents(1000).pays_for(Money::cents(5)), Some(200));
-        assert_eq!(Money::cents(1000).pays_for(Money::default()), None);
+        assert_eq!(minute.for_seconds(1).in_cents(), Money::cents(1));
+        assert_eq!(minute.in_cents(), minute);
         assert_eq!(minute.times(10).plus(Money::cents(70)), Money::cents(100));
     }
 }

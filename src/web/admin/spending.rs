@@ -76,7 +76,7 @@ async fn page(admin: &Admin, form: StopForm, errors: Errors) -> Result<SpendingP
     let (now, zone) = (app.now(), admin.0.zone());
     let report = app.spending().await?;
     let (settings, prices) = (app.settings(), app.settings().limits.prices);
-    let money = |amount: Money| format!("{amount} {}", settings.currency);
+    let money = |amount: Money| format!("{} {}", amount.in_cents(), settings.currency);
     let cap = |name, spent: Money, most: Money, one: Money| Cap {
         name,
         spent: money(spent),
