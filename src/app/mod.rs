@@ -12,11 +12,14 @@ pub mod calls;
 pub mod codes;
 pub mod devices;
 pub mod housekeeping;
+mod lost;
 pub mod masks;
 pub mod numbers;
 pub mod operations;
+pub mod orphans;
 pub mod overview;
 mod purchases;
+pub mod reconciliation;
 pub mod sessions;
 mod texts;
 

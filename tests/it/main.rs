@@ -18,6 +18,7 @@ mod operations;
 mod outages;
 mod privacy;
 mod reasons;
+mod reconciliation;
 mod schema;
 mod sizes;
 mod story;
