@@ -3,6 +3,8 @@
 //! What counts as a difference [`crate::domain::agreement`] knows. The list is read outside of any transaction, under a
 //! lease, so that two servers do not compare at once; what a comparison notes is fenced by its number.
 
+use uuid::Uuid;
+
 use super::App;
 use super::lost::{lose, regain};
 use super::orphans::Fate;
@@ -20,9 +22,23 @@ pub enum Outcome {
     /// Another goes on at the moment.
     Busy,
     /// The list could not be read or was not believed; nothing was changed.
-    NotCompared(String),
+    NotCompared {
+        /// Why not.
+        alarm: String,
+        /// Whether a person can say that the list is right all the same.
+        may_be_right: bool,
+    },
     /// Compared.
     Compared(Report),
+}
+
+/// How to compare.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Only tell what would follow.
+    pub dry_run: bool,
+    /// Whoever may run commands on the server says that the list is right, however it looks.
+    pub believe: bool,
 }
 
 /// What a comparison found, and what was done about it, or would be.
@@ -89,19 +105,24 @@ struct Planned {
 impl App {
     /// Compares the carrier's list with our rows and does what follows; a dry run only tells what would follow.
     pub async fn reconcile(&self, dry_run: bool) -> Result<Outcome, DbError> {
-        if dry_run {
-            return self.compare(None).await;
+        self.reconcile_so(How { dry_run, believe: false }).await
+    }
+
+    /// The same, with a word about whether to believe the list.
+    pub async fn reconcile_so(&self, how: How) -> Result<Outcome, DbError> {
+        if how.dry_run {
+            return self.compare(None, how.believe).await;
         }
         let now = self.now();
         let begun = self.db.transaction(move |conn| reconciliation::begin(conn, now)).await?;
         let Some(round) = begun else { return Ok(Outcome::Busy) };
-        let outcome = self.compare(Some(round)).await;
+        let outcome = self.compare(Some(round), how.believe).await;
         self.db.transaction(move |conn| reconciliation::finish(conn, round)).await?;
         outcome
     }
 
     /// Compares; with the number of a round, does what follows.
-    async fn compare(&self, round: Option<i64>) -> Result<Outcome, DbError> {
+    async fn compare(&self, round: Option<i64>, believe: bool) -> Result<Outcome, DbError> {
         let now = self.now();
         let before = self.db.transaction(move |conn| reconciliation::ours(conn, now)).await?;
         let list = match self.carrier.owned().await {
@@ -111,9 +132,12 @@ impl App {
                 return self.not_compared(round, text, None).await;
             }
         };
-        match self.compare_rows(round, before, list.clone()).await? {
+        match self.compare_rows(round, believe, before, list.clone()).await? {
             Compared::Superseded => Ok(Outcome::Busy),
-            Compared::Doubted(doubt) => self.not_compared(round, doubt.to_string(), Some(list.len())).await,
+            Compared::Doubted(doubt) => {
+                let size = doubt.may_be_right().then_some(list.len());
+                self.not_compared(round, doubt.to_string(), size).await
+            }
             Compared::Planned(planned) => {
                 let Planned { plan, after, told } = *planned;
                 for told in told {
@@ -130,6 +154,7 @@ impl App {
     async fn compare_rows(
         &self,
         round: Option<i64>,
+        believe: bool,
         before: Ours,
         list: Vec<PhoneNumber>,
     ) -> Result<Compared, DbError> {
@@ -143,12 +168,16 @@ impl App {
             let after = reconciliation::ours(conn, now)?;
             let believed = reconciliation::standing(conn)?.believed_size;
             let believed = believed.and_then(|size| usize::try_from(size).ok());
+            let believed = if believe { Some(list.len()) } else { believed };
             if let Some(doubt) = agreement::doubt(&before, &after, &list, believed) {
                 return Ok(Compared::Doubted(doubt));
             }
             let plan = agreement::compare(&before, &after, &list, now);
             let mut told = vec![];
             if round.is_some() {
+                if believe {
+                    audit::write(conn, now, Actor::Command, "list believed", Uuid::nil(), "")?;
+                }
                 note_orphans(conn, &plan, now)?;
                 reconciliation::miss(conn, &plan.missed, now)?;
                 reconciliation::forget_absence(conn, &plan.there_again)?;
@@ -195,7 +224,7 @@ impl App {
         Ok(())
     }
 
-    /// Nothing is changed, and people are told.
+    /// Nothing is changed, and people are told; `size` is that of a list that may be right all the same.
     async fn not_compared(
         &self,
         round: Option<i64>,
@@ -213,7 +242,7 @@ impl App {
         };
         self.db.transaction(work).await?;
         tracing::error!(%alarm, "the carrier and our rows were not compared");
-        Ok(Outcome::NotCompared(alarm))
+        Ok(Outcome::NotCompared { alarm, may_be_right: size.is_some() })
     }
 }
 

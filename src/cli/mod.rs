@@ -1,13 +1,14 @@
 //! The command line, and the one place where the parts are put together.
 //!
 //! Whatever goes wrong ends as one message in plain words and exit code 1; a command that was written wrongly ends
-//! with 2.
+//! with 2. `maskline tropo reconcile` alone has a scale of its own.
 
 mod banner;
 mod compose;
 mod database;
 mod develop;
 mod error;
+mod reconcile;
 mod serve;
 mod setup;
 mod simulate;
@@ -72,6 +73,11 @@ enum Tropo {
     ///
     /// The printed settings are secrets: with --write they go into .env instead (readable by its owner alone).
     Setup(setup::Arguments),
+    /// Compare the numbers that Tropo has for us with our own list, and mend what differs
+    ///
+    /// The server does so by itself every five minutes. Ends with 0 if both agree, 1 if they differ, 2 if they could
+    /// not be compared.
+    Reconcile(reconcile::Arguments),
 }
 
 /// Does what the command line says.
@@ -83,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::User(User::Create { email, admin }) => user::create(email, admin),
         Command::User(User::Promote { email }) => user::promote(email),
         Command::Tropo(Tropo::Setup(arguments)) => setup::run(&arguments),
+        Command::Tropo(Tropo::Reconcile(arguments)) => return reconcile::run(&arguments),
         Command::Simulate => simulate::run(),
         Command::Develop => develop::run(),
     };

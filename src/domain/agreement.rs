@@ -16,6 +16,10 @@ pub const APART: TimeDelta = TimeDelta::minutes(15);
 pub const RELEASES_A_RUN: usize = 3;
 /// A list from which one number in so many is missing is not believed.
 const ONE_IN: usize = 5;
+/// Of a list that should have fewer numbers than this, up to `FEW` may be missing: a fifth of it is one or two numbers,
+/// which a carrier may well lose, and nothing happens to them before a second sighting.
+const SMALL: usize = 10;
+const FEW: usize = 2;
 /// So many numbers that nothing explains, and as many as we know, make a list that is not believed.
 const FLOOD: usize = 10;
 
@@ -123,6 +127,13 @@ pub enum Doubt {
     },
 }
 
+impl Doubt {
+    /// Whether a person can say that the list is right all the same.
+    pub fn may_be_right(self) -> bool {
+        !matches!(self, Self::Doubled { .. })
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -174,7 +185,8 @@ pub fn doubt(before: &Ours, after: &Ours, list: &[PhoneNumber], believed: Option
     if there.is_empty() && !expected.is_empty() {
         return Some(Doubt::Empty { expected: expected.len() });
     }
-    if missing > 0 && missing * ONE_IN >= expected.len() {
+    let are_few = expected.len() < SMALL && missing <= FEW;
+    if missing > 0 && missing * ONE_IN >= expected.len() && !are_few {
         return Some(Doubt::Shorter { missing, expected: expected.len() });
     }
     let known: BTreeSet<PhoneNumber> = after.orphans.iter().map(|orphan| orphan.number).collect();
@@ -339,6 +351,13 @@ mod tests {
             Some(Doubt::Shorter { missing: 3, expected: 10 })
         );
         assert_eq!(doubt(&ten, &ten, &[], None), Some(Doubt::Empty { expected: 10 }));
+        // Of a small list one or two may be missing, but never all.
+        for (size, missing, doubted) in
+            [(9, 2, false), (9, 3, true), (3, 2, false), (2, 2, true), (1, 1, true)]
+        {
+            let (ours, list) = (holding(150..150 + size), numbers(150 + missing..150 + size));
+            assert_eq!(doubt(&ours, &ours, &list, None).is_some(), doubted, "{missing} of {size}");
+        }
         // What is known to be missing does not count once more.
         let mut one_missed = holding(150..160);
         one_missed.held[0].missed_since = Some(NOW);

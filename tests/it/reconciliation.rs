@@ -3,10 +3,13 @@
 use chrono::TimeDelta;
 use maskline::app::reconciliation::Outcome;
 use maskline::domain::limits::Limits;
+use maskline::seal::RootKeys;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{CALLER, Client, OUR_APPLICATION, Options, REAL, TestApp, agreement};
+use crate::support::{
+    CALLER, Client, Installation, OUR_APPLICATION, Options, REAL, TestApp, WEBHOOK_KEY, agreement,
+};
 
 const ORPHAN: &str = "+13055550150";
 
@@ -149,7 +152,7 @@ async fn a_list_that_cannot_be_right_changes_nothing_and_alarms() {
         for _ in 0..4 {
             let outcome = reconcile(&app).await;
             assert!(
-                matches!(&outcome, Outcome::NotCompared(text) if text.contains(alarm)),
+                matches!(&outcome, Outcome::NotCompared { alarm: text, .. } if text.contains(alarm)),
                 "{kind}: {outcome:?}"
             );
             app.clock.advance(TimeDelta::minutes(5));
@@ -178,4 +181,79 @@ async fn numbers_of_other_applications_are_not_ours() {
     }
     assert_eq!(app.database.count("orphans").await, 0);
     assert_eq!(released(&app).await, Vec::<String>::new());
+}
+
+/// Runs the command against the deployment; its exit status and what it printed.
+async fn command(app: &TestApp, arguments: &[&str]) -> (i32, String) {
+    let key = RootKeys::generate();
+    let url = format!("{}/v1/", app.simulator.base);
+    let settings = [
+        ("MASKLINE_SECRET_KEY", key.as_str()),
+        ("DATABASE_URL", &app.database.url),
+        ("TROPO_URL", &url),
+        ("TROPO_USERNAME", "tester"),
+        ("TROPO_PASSWORD", "not a secret"),
+        ("TROPO_MASKING_APP_ID", OUR_APPLICATION),
+        ("TROPO_WEBHOOK_KEY", WEBHOOK_KEY),
+    ];
+    let arguments = [&["tropo", "reconcile"], arguments].concat();
+    let ended = Installation::new().run(&arguments, &settings).await;
+    (ended.code.unwrap(), format!("{}{}", ended.out, ended.err))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_tells_what_differs_and_a_dry_run_changes_nothing() {
+    let (app, ..) = with_masks(4).await;
+    let (code, said) = command(&app, &[]).await;
+    assert_eq!((code, said.contains("Both agree.")), (0, true), "{said}");
+
+    carrier_has(&app, ORPHAN).await;
+    let before = app.database.dump().await;
+    let (code, said) = command(&app, &["--dry-run"]).await;
+    assert_eq!(code, 1, "{said}");
+    for words in ["Tropo has 5 numbers for us; our masks hold 4.", "it would be noted", "nothing was changed"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(app.database.dump().await, before);
+    let (code, said) = command(&app, &[]).await;
+    assert_eq!((code, said.contains("noted, and given back")), (1, true), "{said}");
+    assert_eq!(orphans(&app).await, [format!("{ORPHAN}|seen")]);
+
+    // Long enough after, it would be given back, and then it is.
+    app.database.execute("UPDATE orphans SET first_seen_at = first_seen_at - interval '1 hour'").await;
+    let before = app.database.dump().await;
+    let (code, said) = command(&app, &["--dry-run"]).await;
+    assert_eq!((code, said.contains("it would be given back")), (1, true), "{said}");
+    assert_eq!((app.database.dump().await, released(&app).await), (before, vec![]));
+    let (code, said) = command(&app, &[]).await;
+    assert_eq!((code, said.contains("orphan: given back")), (1, true), "{said}");
+    assert_eq!(released(&app).await, [ORPHAN]);
+    assert_eq!(command(&app, &[]).await.0, 0);
+    agreement(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_looks_wrong_is_taken_for_right_only_when_a_person_says_so() {
+    let (app, _, paths) = with_masks(4).await;
+    reconcile(&app).await;
+    for path in &paths[..3] {
+        carrier_loses(&app, &number_of(&app, path).await).await;
+    }
+    let before = app.database.rows("SELECT * FROM masks ORDER BY id").await;
+    let (code, said) = command(&app, &[]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("lacks 3 of the 4 numbers") && said.contains("--believe"), "{said}");
+    assert_eq!(app.database.rows("SELECT * FROM masks ORDER BY id").await, before);
+    assert_eq!(app.database.count("absences").await, 0);
+
+    let (code, said) = command(&app, &["--believe"]).await;
+    assert_eq!((code, said.matches("missing: ").count()), (1, 3), "{said}");
+    assert_eq!(app.database.count("absences").await, 3);
+    assert_eq!(app.database.one("SELECT actor FROM audit WHERE action = 'list believed'").await, "command");
+
+    app.simulator.fault(json!({"kind": "html", "method": "GET", "resource": "addresses"})).await;
+    let (code, said) = command(&app, &["--believe"]).await;
+    assert_eq!((code, said.contains("could not be read")), (2, true), "{said}");
+    assert!(!said.contains("if the list is right"), "{said}");
 }
