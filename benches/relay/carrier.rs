@@ -10,6 +10,10 @@ fn nothing<'a, T: Send + 'a>() -> Answer<'a, T> {
 }
 
 impl Carrier for NoCarrier {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
     fn areas(&self) -> Answer<'_, Vec<Area>> {
         nothing()
     }

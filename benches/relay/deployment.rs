@@ -85,6 +85,7 @@ impl Deployment {
             mask_countries: vec![us],
             voip: false,
             code_sender: None,
+            currency: "USD".into(),
             channels: Channels { voice: true, text: true },
             limits: Limits {
                 calls_per_mask: (u32::MAX, u32::MAX, u32::MAX),

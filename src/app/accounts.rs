@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::passwords::Busy;
 use super::{App, network, texts};
 use crate::db::audit::{self, Actor};
 use crate::db::links::{self, Link};
@@ -12,7 +13,7 @@ use crate::db::users::{self, User};
 use crate::db::{Connection, DbError, sessions};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::limits::Rate;
-use crate::domain::user::{EmailAddress, Password, Role, WeakPassword};
+use crate::domain::user::{EmailAddress, Role, WeakPassword};
 use crate::mail::Letter;
 use crate::secrets;
 
@@ -81,6 +82,9 @@ pub enum PasswordError {
     /// It is too weak.
     #[error(transparent)]
     Weak(#[from] WeakPassword),
+    /// Too many at once.
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -101,6 +105,9 @@ pub enum SignInError {
         /// When it can be tried again.
         until: DateTime<Utc>,
     },
+    /// Too many at once; it does not count as a try.
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -191,8 +198,9 @@ impl App {
                 return Ok((renew(conn, known, link.role, &hash, now)?, false));
             }
             let Link { email, role } = link;
-            let user = User { id, email, role, password_hash: hash, time_zone: "UTC".into() };
-            users::insert(conn, &user, now)?;
+            let user =
+                User { id, email, role, password_hash: hash, time_zone: "UTC".into(), created_at: now };
+            users::insert(conn, &user)?;
             audit::write(conn, now, Actor::User(id), "user created", id.0, role.as_str())?;
             Ok::<_, PasswordError>((user, true))
         };
@@ -235,8 +243,14 @@ impl App {
                 }
             })
             .await?;
-        let is_right =
-            self.is_password(password, known.as_ref().map(|user| user.password_hash.clone())).await?;
+        let hash = known.as_ref().map(|user| user.password_hash.clone());
+        let is_right = match self.is_password(password, hash).await {
+            Ok(is_right) => is_right,
+            Err(busy) => {
+                self.db.transaction(move |conn| rates::give_back(conn, &rules, now)).await?;
+                return Err(busy.into());
+            }
+        };
         let Some(user) = known.filter(|_| is_right) else {
             tracing::info!(target: "maskline::sign_in", network = %network(address), "a sign-in failed");
             return Err(SignInError::Wrong);
@@ -268,8 +282,13 @@ impl App {
                 Err(exceeded) => Err(PasswordError::TooMany { until: exceeded.until }),
             })
             .await?;
-        if !self.is_password(current, Some(user.password_hash.clone())).await? {
-            return Err(PasswordError::WrongCurrent);
+        match self.is_password(current, Some(user.password_hash.clone())).await {
+            Ok(true) => {}
+            Ok(false) => return Err(PasswordError::WrongCurrent),
+            Err(busy) => {
+                self.db.transaction(move |conn| rates::give_back(conn, &[rule], now)).await?;
+                return Err(busy.into());
+            }
         }
         let (id, account) = (user.id, rule.bucket);
         // Whoever knows the password does not guess, even where the new one is refused.
@@ -326,23 +345,6 @@ impl App {
         self.send_later(texts::letter(user.email.clone(), "Your Maskline password was changed", &letter));
     }
 
-    async fn new_hash(&self, password: &str, email: &EmailAddress) -> Result<String, PasswordError> {
-        let (password, email) = (password.to_owned(), email.clone());
-        let hashed = self.hashing(move || {
-            Password::chosen(&password, &email).map(|password| secrets::hash_password(password.as_bytes()))
-        });
-        Ok(hashed.await??)
-    }
-
-    async fn is_password(&self, password: &str, hash: Option<String>) -> Result<bool, DbError> {
-        let typed = Password::typed(password);
-        self.hashing(move || {
-            let bytes = typed.as_ref().map_or(&b""[..], Password::as_bytes);
-            secrets::is_password(bytes, hash.as_deref()) && typed.is_some()
-        })
-        .await
-    }
-
     /// What a sign-in counts against: the account, or the device it is known on; and where it comes from.
     fn sign_in_rules(&self, email: &str, address: IpAddr, device: Option<&str>) -> (Rule, Rule) {
         let guessed = match device {
@@ -372,6 +374,7 @@ fn renew(
     users::set_password(conn, known.id, hash)?;
     sessions::end_others(conn, known.id, None)?;
     audit::write(conn, now, Actor::User(known.id), "password chosen by link", known.id.0, "")?;
+    let known = User { password_hash: hash.to_owned(), ..known };
     if invited_as == Role::User || known.role == Role::Admin {
         return Ok(known);
     }

@@ -77,10 +77,7 @@ impl App {
 
     /// Revokes anybody's mask for a reason, which its owner is told.
     pub async fn revoke_any_mask(&self, admin: UserId, id: MaskId, reason: &str) -> Result<(), AdminError> {
-        let reason: String = reason.trim().chars().filter(|character| !character.is_control()).collect();
-        if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
-            return Err(AdminError::Reason);
-        }
+        let reason = given_reason(reason).ok_or(AdminError::Reason)?;
         let (now, rest, told) = (self.now(), self.settings.limits.rest, reason.clone());
         let work = move |conn: &mut _| {
             let mask = masks::hold(conn, id)?.ok_or(AdminError::NotFound)?;
@@ -101,4 +98,10 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// A reason as it is kept: not empty, not too long, no control characters.
+pub(super) fn given_reason(text: &str) -> Option<String> {
+    let reason: String = text.trim().chars().filter(|character| !character.is_control()).collect();
+    (!reason.is_empty() && reason.chars().count() <= LONGEST_REASON).then_some(reason)
 }

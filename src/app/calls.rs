@@ -1,12 +1,17 @@
 //! Calls to masks: what becomes of them, and how their stories go on.
 
-use super::{App, texts};
+use super::{App, deliver, texts};
 use crate::db::calls::{self, Decided, KnownCall, NewCall, PickedUp};
-use crate::db::{Connection, DbError, masks, numbers};
-use crate::domain::call::{CalledMask, Caller, Decision, Ending, Instruction, Reason, decide};
-use crate::domain::ids::CallId;
+use crate::db::rates;
+use crate::db::{Connection, DbError, masks, numbers, stops, users};
+use crate::domain::call::{
+    CalledMask, Caller, Decision, Ending, Instruction, Reason, decide, is_worth_a_notice,
+};
+use crate::domain::ids::{CallId, MaskId};
+use crate::domain::limits::Rate;
 use crate::domain::mask::{Mask, MaskState};
-use crate::domain::phone::PhoneNumber;
+use crate::domain::phone::{Country, PhoneNumber};
+use crate::domain::stop::{Spending, stops_calls};
 use crate::seal::Place;
 use crate::secrets;
 
@@ -51,11 +56,11 @@ impl App {
             Some(event) => format!("{EVENT_PREFIX}{event}"),
             None => format!("nameless|{id}"),
         };
-        let (settings, sealer) = (self.settings.clone(), self.sealer.clone());
+        let (settings, sealer, carrier) = (self.settings.clone(), self.sealer.clone(), self.carrier.name());
         let (called, caller) = (incoming.called, incoming.caller);
         let decided = self.calls_db.transaction(move |conn| {
             let Some(mask) = masks::hold_called(conn, &called)? else {
-                return Ok((Decision::TurnAway(Reason::NotInService), None));
+                return Ok((Decision::TurnAway(Reason::NotInService), None, None));
             };
             let lookup = caller.map(|caller| sealer.caller_lookup(mask.id.0, caller));
             let destination = destination(conn, &mask, &sealer, &settings)?;
@@ -63,10 +68,11 @@ impl App {
                 phone: mask.phone.ok_or(DbError::Unreadable("masks.e164"))?,
                 destination_is_mask: leads_to_mask(conn, destination)?,
                 destination,
+                is_stopped: is_stopped(conn, &mask, destination, carrier)?,
                 state: mask.state,
             };
             if let Some(known) = calls::find_by_event(conn, &event_key)? {
-                return Ok((again(&facts, caller, known), Some(known.id)));
+                return Ok((again(&facts, caller, known), Some(known.id), None));
             }
             let caller_is_mask = leads_to_mask(conn, caller)?;
             let recent = calls::recent(conn, mask.id, lookup, now, settings.limits.talking)?;
@@ -85,9 +91,13 @@ impl App {
                 },
             };
             calls::insert(conn, &call, now)?;
-            Ok::<_, DbError>((decision, Some(id)))
+            let notice = is_worth_a_notice(decision, recent, &settings.limits).then_some(mask.id);
+            Ok::<_, DbError>((decision, Some(id), notice))
         });
-        let (decision, call) = decided.await?;
+        let (decision, call, notice) = decided.await?;
+        if let Some(mask) = notice {
+            self.tell_of_limit(mask);
+        }
         Ok(self.routed(decision, call))
     }
 
@@ -146,6 +156,34 @@ impl App {
         Ok(ended)
     }
 
+    /// Tells the owner, once a day at most, that calls to the mask are turned away at a limit.
+    fn tell_of_limit(&self, mask: MaskId) {
+        let (db, mailer, now) = (self.db.clone(), self.mailer.clone(), self.now());
+        let rule = self.rule("notices of a limit", &mask.to_string(), Rate::per_day(1));
+        let public_url = self.settings.public_url.clone();
+        self.behind(async move {
+            let work = move |conn: &mut _| {
+                if rates::take(conn, &[rule], now)?.is_err() {
+                    return Ok(None);
+                }
+                let Some(mask) = masks::find_any(conn, mask)? else { return Ok(None) };
+                Ok::<_, DbError>(users::find(conn, mask.user)?.map(|owner| (owner, mask)))
+            };
+            match db.transaction(work).await {
+                Ok(Some((owner, mask))) => {
+                    let phone = mask.phone.map_or(String::new(), |phone| phone.grouped());
+                    let letter =
+                        texts::CallsTurnedAway { mask: &phone, id: mask.id, public_url: &public_url };
+                    let letter =
+                        texts::letter(owner.email, "Calls to one of your masks were turned away", &letter);
+                    deliver(&mailer, letter).await;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "an owner was not told of a limit"),
+            }
+        });
+    }
+
     fn routed(&self, decision: Decision, call: Option<CallId>) -> Routed {
         let ring_seconds = u32::try_from(self.settings.limits.ringing.num_seconds()).unwrap_or(25);
         match decision {
@@ -178,6 +216,20 @@ fn destination(
     let allowed = number.line_kind(settings.voip).is_ok()
         && number.country().is_some_and(|country| settings.number_countries.contains(&country));
     Ok(allowed.then_some(number))
+}
+
+/// Whether a switch that stops spending keeps calls to the mask from being put through.
+fn is_stopped(
+    conn: &mut Connection,
+    mask: &Mask,
+    destination: Option<PhoneNumber>,
+    carrier: &str,
+) -> Result<bool, DbError> {
+    let stops = stops::all(conn)?;
+    let there = destination.and_then(|number| number.country());
+    let countries: Vec<Country> = there.into_iter().chain([mask.country]).collect();
+    let spending = Spending { carrier, countries: &countries, user: mask.user };
+    Ok(stops_calls(&stops, mask.id, spending))
 }
 
 fn leads_to_mask(conn: &mut Connection, number: Option<PhoneNumber>) -> Result<bool, DbError> {

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::numbers::{OwnNumber, counted, take_over};
+use super::spending::{codes_are_stopped, codes_money_until};
 use super::{App, network, texts};
 use crate::carrier::{CarrierError, Channel};
 use crate::db::audit::{self, Actor};
 use crate::db::codes::{self, SentCode};
 use crate::db::numbers::{self, StoredNumber};
 use crate::db::rates::{self, Rule};
+use crate::db::spend::{self, Tally};
 use crate::db::{Connection, DbError, users};
 use crate::domain::ids::{NumberId, UserId, VerificationId};
 use crate::domain::limits::{Limits, Rate};
@@ -42,6 +44,9 @@ pub enum SendError {
         /// When it is free again.
         until: DateTime<Utc>,
     },
+    /// A switch that stops spending.
+    #[error("codes are stopped")]
+    Stopped,
     /// The carrier did not take it; nothing was used up.
     #[error("the carrier did not take it")]
     NotTaken,
@@ -169,9 +174,13 @@ impl App {
         let code = self.new_code(id, channel, now);
         let (reference, waits) = (code.id.to_string(), self.settings.limits.code_waits.clone());
         let taken = rules.clone();
+        let (carrier, settings) = (self.carrier.name(), self.settings.clone());
         self.db
             .transaction(move |conn| {
                 users::lock(conn, user)?;
+                if codes_are_stopped(conn, carrier, number, user)? {
+                    return Err(SendError::Stopped);
+                }
                 let (sent, last) = rates::count_since(conn, taken[0].bucket, now - DAY)?;
                 let pause =
                     last.map(|last| verification::next_send(sent, last, &waits)).filter(|next| *next > now);
@@ -182,7 +191,14 @@ impl App {
                         Err(SendError::Wait { limit: limits[exceeded.rule], until: exceeded.until })
                     }
                     (Ok(()), Some(until)) => Err(SendError::Wait { limit: CodeLimit::Pause, until }),
-                    (Ok(()), None) => Ok(codes::replace(conn, &code, now)?),
+                    (Ok(()), None) => {
+                        // Counted under the lock of the rule about all codes.
+                        if let Some(until) = codes_money_until(conn, &settings, now)? {
+                            return Err(SendError::Wait { limit: CodeLimit::House, until });
+                        }
+                        spend::add(conn, Tally::Codes, 1, now)?;
+                        Ok(codes::replace(conn, &code, now)?)
+                    }
                 }
             })
             .await?;
@@ -196,6 +212,7 @@ impl App {
                 tracing::warn!(%error, "a code was not sent");
                 let work = move |conn: &mut _| {
                     rates::give_back(conn, &rules, now)?;
+                    spend::add(conn, Tally::Codes, -1, now)?;
                     codes::end_live(conn, id, now)
                 };
                 self.db.transaction(work).await?;

@@ -3,11 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::App;
+use super::quotas::{MaskLimit, room_to_buy, room_to_restore};
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Kind};
 use crate::db::{Connection, DbError, masks, numbers, users};
 use crate::domain::ids::{MaskId, NumberId, OperationId, UserId};
-use crate::domain::limits::Limits;
 use crate::domain::mask::{LabelTooLong, Mask, MaskState, StoppedBy, WrongState, label};
 use crate::seal::Place;
 use crate::secrets;
@@ -62,19 +62,6 @@ pub enum WishError {
     Db(#[from] DbError),
 }
 
-/// A limit of masks, with its figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MaskLimit {
-    /// Of the user's, alive at once.
-    Alive(u32),
-    /// Of the user's, in a day.
-    Day(u32),
-    /// Of the user's, in 30 days.
-    Month(u32),
-    /// Of the whole house.
-    House,
-}
-
 /// Why a mask was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
@@ -124,6 +111,7 @@ impl App {
             state: MaskState::Requested,
             requested_at: now,
         };
+        let carrier = self.carrier.name();
         let (key, operation) = (operations::buy_key(user, &wish.token), OperationId(secrets::random_uuid()));
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
@@ -135,7 +123,7 @@ impl App {
             if masks::is_mask(conn, phone)? {
                 return Err(WishError::NoNumber);
             }
-            room_for_another(conn, user, &limits, now)?.map_err(WishError::Limit)?;
+            room_to_buy(conn, user, (carrier, country), &limits, now)?.map_err(WishError::Limit)?;
             masks::insert(conn, &mask)?;
             operations::insert(conn, operation, id, Kind::Buy, &key, now, now)?;
             audit::write(conn, now, Actor::User(user), "mask requested", id.0, "")?;
@@ -168,7 +156,7 @@ impl App {
         self.change(user, id, "mask resumed", |mask| mask.resume(StoppedBy::Owner)).await
     }
 
-    /// The mask rings nobody from now on; until when it can be brought back is the answer.
+    /// The mask rings nobody from now on.
     pub async fn revoke_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
         let (now, rest) = (self.now(), self.settings.limits.rest);
         let work = move |conn: &mut _| {
@@ -196,13 +184,7 @@ impl App {
             stored.verified_at.ok_or(ChangeError::NoNumber)?;
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
             let state = mask.restore(now)?;
-            let counts = masks::count(conn, user, now)?;
-            if counts.user_alive >= i64::from(limits.masks_per_user.0) {
-                return Err(ChangeError::Limit(MaskLimit::Alive(limits.masks_per_user.0)));
-            }
-            if counts.all_alive >= i64::from(limits.masks_in_all.0) {
-                return Err(ChangeError::Limit(MaskLimit::House));
-            }
+            room_to_restore(conn, user, &limits, now)?.map_err(ChangeError::Limit)?;
             if !operations::withdraw_release(conn, id, now)? {
                 return Err(WrongState::NotResting.into());
             }
@@ -276,28 +258,4 @@ pub(super) fn wish_release(
 ) -> Result<(), DbError> {
     let operation = OperationId(secrets::random_uuid());
     operations::insert(conn, operation, id, Kind::Release, &format!("release|{operation}"), now, until)
-}
-
-/// Whether the user may have one more mask.
-fn room_for_another(
-    conn: &mut Connection,
-    user: UserId,
-    limits: &Limits,
-    now: DateTime<Utc>,
-) -> Result<Result<(), MaskLimit>, DbError> {
-    let counts = masks::count(conn, user, now)?;
-    let (alive, day, month) = limits.masks_per_user;
-    let (all_alive, all_hour) = limits.masks_in_all;
-    let full = |count: i64, limit: u32| count >= i64::from(limit);
-    Ok(if full(counts.user_alive, alive) {
-        Err(MaskLimit::Alive(alive))
-    } else if full(counts.user_day, day) {
-        Err(MaskLimit::Day(day))
-    } else if full(counts.user_month, month) {
-        Err(MaskLimit::Month(month))
-    } else if full(counts.all_alive, all_alive) || full(counts.all_hour, all_hour) {
-        Err(MaskLimit::House)
-    } else {
-        Ok(())
-    })
 }

@@ -5,7 +5,6 @@
 
 pub mod accounts;
 pub mod admin;
-mod allowance;
 pub mod areas;
 mod background;
 pub mod calls;
@@ -18,10 +17,14 @@ pub mod numbers;
 pub mod operations;
 pub mod orphans;
 pub mod overview;
+pub mod passwords;
 mod purchases;
+pub mod quotas;
 pub mod reconciliation;
 pub mod sessions;
+pub mod spending;
 mod texts;
+pub mod users;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -31,16 +34,13 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::carrier::Carrier;
 use crate::clock::Clock;
+use crate::db::Db;
 use crate::db::rates::{Bucket, Rule};
-use crate::db::{Db, DbError};
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::mail::{Letter, Mailer};
 use crate::seal::{RootKeys, Sealer};
 use crate::secrets;
-
-/// How many passwords are hashed at once; each takes 19 MiB and a core.
-const HASHES_AT_ONCE: usize = 2;
 
 /// The rules of a deployment.
 #[derive(Debug, Clone)]
@@ -59,6 +59,8 @@ pub struct Settings {
     pub code_sender: Option<PhoneNumber>,
     /// Whether the carrier can be asked to call, and to text.
     pub channels: Channels,
+    /// The currency of all amounts, by its three letters.
+    pub currency: String,
     /// The limits.
     pub limits: Limits,
 }
@@ -121,7 +123,7 @@ impl App {
             form_key: roots.derive("tokens of forms"),
             cookie_key: roots.derive("cookies of sessions"),
             device_key: roots.derive("devices that signed in before"),
-            hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+            hashing: Arc::new(Semaphore::new(passwords::HASHES_AT_ONCE)),
             wake: Notify::new(),
             areas: Arc::default(),
             background: background::Background::here(),
@@ -169,31 +171,18 @@ impl App {
     /// Sends a letter behind the back of whoever waits for a page, so that the page's time tells nothing.
     fn send_later(&self, letter: Letter) {
         let mailer = self.mailer.clone();
-        self.behind(async move {
-            for pause in [0, 5, 30] {
-                tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
-                match mailer.send(&letter).await {
-                    Ok(()) => return,
-                    Err(error) => tracing::error!(%error, "a letter was not sent"),
-                }
-            }
-        });
+        self.behind(async move { deliver(&mailer, letter).await });
     }
+}
 
-    /// Does heavy work on bytes away from the requests, no more of it at once than there is room for.
-    async fn hashing<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, DbError> {
-        let overload = || DbError::Unavailable("too many passwords are being hashed".into());
-        let waiting =
-            tokio::time::timeout(std::time::Duration::from_secs(10), self.hashing.clone().acquire_owned());
-        let turn = waiting.await.map_err(|_| overload())?;
-        let work = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        });
-        work.await.map_err(|_| overload())
+/// Sends a letter, in three tries at most.
+async fn deliver(mailer: &Mailer, letter: Letter) {
+    for pause in [0, 5, 30] {
+        tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+        match mailer.send(&letter).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%error, "a letter was not sent"),
+        }
     }
 }
 

@@ -121,14 +121,16 @@ impl App {
         &self,
         user: UserId,
         id: NumberId,
-    ) -> Result<Option<(OwnNumber, Vec<Mask>)>, DbError> {
+    ) -> Result<Option<(OwnNumber, Vec<Mask>, usize)>, DbError> {
         let work = move |conn: &mut _| {
             let Some(stored) = numbers::find(conn, user, id)? else { return Ok(None) };
-            let mut masks = masks::list_of_number(conn, id)?;
-            masks.retain(|mask| mask.state.is_alive());
-            Ok::<_, DbError>(Some((stored, masks)))
+            let masks = masks::list_of_number(conn, id)?;
+            let (alive, resting): (Vec<_>, Vec<_>) =
+                masks.into_iter().partition(|mask| mask.state.is_alive());
+            Ok::<_, DbError>(Some((stored, alive, resting.len())))
         };
-        Ok(self.db.transaction(work).await?.map(|(stored, masks)| (self.own_number(&stored), masks)))
+        let found = self.db.transaction(work).await?;
+        Ok(found.map(|(stored, alive, resting)| (self.own_number(&stored), alive, resting)))
     }
 
     pub(super) fn own_number(&self, stored: &StoredNumber) -> OwnNumber {

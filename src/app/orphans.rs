@@ -142,11 +142,9 @@ fn take_up_held(
 ) -> Result<Option<super::lost::Told>, DbError> {
     let Some(owner) = masks::find_any(conn, mask)?.map(|mask| mask.user) else { return Ok(None) };
     users::lock(conn, owner)?;
-    let counts = masks::count(conn, owner, now)?;
+    let is_room = super::quotas::room_to_restore(conn, owner, limits, now)?.is_ok();
     let held = masks::hold(conn, mask)?.filter(|mask| matches!(mask.state, MaskState::Failed { .. }));
     let (Some(mask), Some(orphan)) = (held, orphans::hold(conn, id)?) else { return Ok(None) };
-    let is_room = counts.user_alive < i64::from(limits.masks_per_user.0)
-        && counts.all_alive < i64::from(limits.masks_in_all.0);
     if !is_room || !masks::known_of(conn, &[orphan.number], now)?.is_empty() {
         return Ok(None);
     }

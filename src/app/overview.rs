@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::App;
 use super::numbers::OwnNumber;
 use crate::db::calls::{self, LoggedCall};
-use crate::db::{DbError, masks, numbers, review};
+use crate::db::{DbError, masks, numbers, review, spend};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
 use crate::domain::phone::PhoneNumber;
@@ -21,6 +21,24 @@ pub struct ListedMask {
     /// When it was last called.
     pub last_call: Option<DateTime<Utc>>,
 }
+
+/// A page of a user's masks.
+#[derive(Debug, Clone)]
+pub struct MaskList {
+    /// The masks, the newest first.
+    pub masks: Vec<ListedMask>,
+    /// How many there are on all pages.
+    pub total: i64,
+    /// The newest that has a number.
+    pub working: Option<MaskId>,
+    /// Whether any of them was ever called.
+    pub was_called: bool,
+}
+
+/// How many masks a page of the list holds, so that it stays small.
+pub const MASKS_OF_PAGE: i64 = 20;
+/// How long a mask that never came to be is listed, with the reason.
+const FAILED_LISTED: TimeDelta = TimeDelta::days(7);
 
 /// A call in the log, opened for the mask's owner.
 #[derive(Debug, Clone)]
@@ -44,22 +62,28 @@ pub struct ShownMask {
     pub calls_in_all: i64,
     /// Calls by day, of 30 days, in the owner's zone.
     pub days: Vec<(NaiveDate, i64)>,
+    /// Seconds talked in this calendar month (by UTC).
+    pub talked: i64,
 }
 
 impl App {
-    /// The user's masks that still mean something to them, the newest first.
-    pub async fn masks(&self, user: UserId) -> Result<Vec<ListedMask>, DbError> {
+    /// A page of the user's masks that still mean something to them, from 0, the newest first.
+    pub async fn masks(&self, user: UserId, page: i64) -> Result<MaskList, DbError> {
+        let failed_since = self.now() - FAILED_LISTED;
         let work = move |conn: &mut _| {
-            let list = masks::list(conn, user)?;
+            let (list, total) = masks::list(conn, user, failed_since, (page, MASKS_OF_PAGE))?;
             let ids: Vec<MaskId> = list.iter().map(|mask| mask.id).collect();
-            Ok::<_, DbError>((list, review::last_calls(conn, &ids)?))
+            let last = review::last_calls(conn, &ids)?;
+            let working = masks::newest_with_number(conn, user)?;
+            let was_called = !last.is_empty() || calls::any_of_user(conn, user)?;
+            let listed = |mask: Mask| {
+                let last_call = last.iter().find(|(id, _)| *id == mask.id).map(|(_, at)| *at);
+                ListedMask { mask, last_call }
+            };
+            let masks = list.into_iter().map(listed).collect();
+            Ok::<_, DbError>(MaskList { masks, total, working, was_called })
         };
-        let (list, last) = self.db.transaction(work).await?;
-        let listed = |mask: Mask| {
-            let last_call = last.iter().find(|(id, _)| *id == mask.id).map(|(_, at)| *at);
-            ListedMask { mask, last_call }
-        };
-        Ok(list.into_iter().map(listed).collect())
+        self.db.transaction(work).await
     }
 
     /// One of the user's masks.
@@ -75,7 +99,8 @@ impl App {
         page: i64,
         zone: chrono_tz::Tz,
     ) -> Result<Option<ShownMask>, DbError> {
-        let since = self.now() - TimeDelta::days(30);
+        let now = self.now();
+        let since = now - TimeDelta::days(30);
         let work = move |conn: &mut _| {
             let Some(mask) = masks::find(conn, user, id)? else { return Ok(None) };
             let number = match mask.number {
@@ -84,15 +109,17 @@ impl App {
             };
             let (log, calls_in_all) = calls::log(conn, id, page)?;
             let days = by_day(calls::by_quarter(conn, id, since)?, zone);
-            Ok::<_, DbError>(Some((mask, number, log, calls_in_all, days)))
+            let talked = spend::talked(conn, id, now)?;
+            Ok::<_, DbError>(Some((mask, number, log, (calls_in_all, talked), days)))
         };
         let found = self.db.transaction(work).await?;
-        Ok(found.map(|(mask, number, log, calls_in_all, days)| ShownMask {
+        Ok(found.map(|(mask, number, log, (calls_in_all, talked), days)| ShownMask {
             mask,
             number: number.as_ref().map(|stored| self.own_number(stored)),
             calls: log.into_iter().map(|call| self.shown_call(call)).collect(),
             calls_in_all,
             days,
+            talked,
         }))
     }
 

@@ -13,9 +13,10 @@ use super::operations::pause;
 use crate::carrier::{Area, CarrierError};
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Chosen, Claimed, Next};
-use crate::db::{DbError, masks, numbers, orphans};
+use crate::db::{DbError, masks, numbers, orphans, stops};
 use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::PhoneNumber;
+use crate::domain::stop::{Spending, stops_purchases};
 
 /// How long a wish is tried before its owner is told that it failed, or a person is called.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
@@ -33,6 +34,9 @@ const OTHER_AREAS: usize = 12;
 
 /// What its owner reads where there is nothing to be had.
 const NONE_FREE: &str = "There is no free number in that country at the moment.";
+
+/// What its owner reads where a switch was thrown after they asked.
+const STOPPED: &str = "The people who run this service have stopped new masks for now.";
 
 /// What a search for a number came to.
 enum Found {
@@ -62,6 +66,9 @@ impl App {
         let Some(mask) = mask.filter(|mask| mask.state == MaskState::Requested) else {
             return self.settle(claimed, Next::Failed, Some("the mask is not wanted any more")).await;
         };
+        if self.purchases_are_stopped(&mask).await? {
+            return self.fail(claimed, STOPPED, "purchases are stopped").await;
+        }
         let bought = match self.choose(claimed, &mask).await? {
             Found::Chosen(Chosen::Number(number)) => self.carrier.buy(number).await.map(|()| number),
             Found::Chosen(Chosen::Prefix(prefix)) => self.carrier.buy_any(&prefix).await,
@@ -78,6 +85,15 @@ impl App {
             }
             Err(error) => self.not_done(claimed, &error).await,
         }
+    }
+
+    async fn purchases_are_stopped(&self, mask: &Mask) -> Result<bool, DbError> {
+        let (carrier, country, user) = (self.carrier.name(), mask.country, mask.user);
+        let work = move |conn: &mut _| {
+            let spending = Spending { carrier, countries: &[country], user };
+            Ok::<_, DbError>(stops_purchases(&stops::all(conn)?, spending))
+        };
+        self.db.transaction(work).await
     }
 
     /// Chooses a free number of the wanted area, or else of another of the country: the same state first.

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::App;
 use crate::db::audit::{self, Actor};
 use crate::db::sessions::{self, ListedSession, NewSession};
+use crate::db::users::User;
 use crate::db::{DbError, users};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::Role;
@@ -26,22 +27,29 @@ fn expiry(role: Role, began: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc>
     (now + idle).min(began + in_all)
 }
 
+/// Stands for the user's password as it is now, and tells nothing of it.
+pub fn password_stamp(user: &User) -> String {
+    secrets::hex(&secrets::digest(user.password_hash.as_bytes()))
+}
+
 impl App {
-    /// Begins a session; the key is known to us by its digest alone.
+    /// Begins a session: its name, the device, what it holds. The key is known to us by its digest alone. Where the
+    /// password of that stamp was changed meanwhile, none begins, and the key opens nothing.
     pub async fn begin_session(
         &self,
         key: &str,
-        id: SessionId,
         user: UserId,
-        device: &str,
-        state: String,
+        stamp: &str,
+        (id, device, state): (SessionId, String, String),
     ) -> Result<(), DbError> {
-        let now = self.now();
+        let (now, stamp) = (self.now(), stamp.to_owned());
         let key_digest = secrets::digest(key.as_bytes());
-        let session = NewSession { key_digest, id, user, state, device: device.to_owned() };
+        let session = NewSession { key_digest, id, user, state, device };
         let work = move |conn: &mut _| {
-            let role = users::find(conn, user)?.map_or(Role::User, |user| user.role);
-            sessions::insert(conn, &session, now, expiry(role, now, now))?;
+            users::lock(conn, user)?;
+            let known = users::find(conn, user)?.filter(|known| password_stamp(known) == stamp);
+            let Some(known) = known else { return Ok(()) };
+            sessions::insert(conn, &session, now, expiry(known.role, now, now))?;
             audit::write(conn, now, Actor::User(user), "signed in", user.0, "")
         };
         self.db.transaction(work).await

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::domain::call::Reason;
+use crate::domain::ids::MaskId;
 use crate::domain::user::EmailAddress;
 use crate::mail::Letter;
 
@@ -58,6 +59,15 @@ pub(super) struct PasswordChanged<'a> {
 pub(super) struct NumberTakenOver<'a> {
     pub(super) last_two: &'a str,
     pub(super) masks: usize,
+    pub(super) public_url: &'a str,
+}
+
+/// A letter to somebody whose mask is called so much that calls are turned away.
+#[derive(Template)]
+#[template(path = "texts/calls_turned_away.txt")]
+pub(super) struct CallsTurnedAway<'a> {
+    pub(super) mask: &'a str,
+    pub(super) id: MaskId,
     pub(super) public_url: &'a str,
 }
 

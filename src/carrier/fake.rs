@@ -123,6 +123,10 @@ impl Memory {
 }
 
 impl Carrier for FakeCarrier {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
     fn areas(&self) -> Answer<'_, Vec<Area>> {
         self.answer(Told::Areas, |memory| Ok(memory.areas.clone()))
     }

@@ -66,6 +66,9 @@ pub enum CarrierError {
 /// Each request is bounded in time, is never tried again by the carrier's client itself, and is called outside
 /// of any database transaction.
 pub trait Carrier: Send + Sync {
+    /// Its name, as admins read it and as settings of a carrier are kept under.
+    fn name(&self) -> &'static str;
+
     /// The areas in which numbers can be had.
     fn areas(&self) -> Answer<'_, Vec<Area>>;
 

@@ -106,6 +106,7 @@ fn rules(rules: &Rules, public_url: &Url, channels: Channels) -> app::Settings {
         voip: rules.voip,
         code_sender: rules.caller_id,
         channels,
+        currency: rules.currency.clone(),
         limits: rules.limits.clone(),
     }
 }

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 
 use super::reader::Reader;
 use crate::domain::limits::Limits;
+use crate::domain::money::Money;
 
 /// A limit can be put off by a high number, but not off: what is 0 would lock everybody out.
 const COUNTS: RangeInclusive<u32> = 1..=1_000_000;
@@ -28,6 +29,10 @@ enum Field {
     Count(fn(&mut Limits) -> &mut u32),
     Time(fn(i64) -> TimeDelta, fn(&mut Limits) -> &mut TimeDelta),
     MinuteList(fn(&mut Limits) -> &mut Vec<TimeDelta>),
+    /// What may be nothing.
+    Price(fn(&mut Limits) -> &mut Money),
+    /// What may not: it would stop everything.
+    Cap(fn(&mut Limits) -> &mut Money),
 }
 
 const fn count(name: &'static str, field: fn(&mut Limits) -> &mut u32) -> Limit {
@@ -40,6 +45,14 @@ const fn time(
     field: fn(&mut Limits) -> &mut TimeDelta,
 ) -> Limit {
     Limit { name, field: Field::Time(unit, field) }
+}
+
+const fn price(name: &'static str, field: fn(&mut Limits) -> &mut Money) -> Limit {
+    Limit { name, field: Field::Price(field) }
+}
+
+const fn cap(name: &'static str, field: fn(&mut Limits) -> &mut Money) -> Limit {
+    Limit { name, field: Field::Cap(field) }
 }
 
 /// All limits.
@@ -77,7 +90,15 @@ pub(super) const LIMITS: &[Limit] = &[
     count("MASKLINE_LIMIT_FAILED_SIGN_INS_PER_ADDRESS", |limits| &mut limits.failures_per_address),
     count("MASKLINE_LIMIT_SIGN_UPS_PER_ADDRESS_AN_HOUR", |limits| &mut limits.sign_ups_per_address),
     count("MASKLINE_LIMIT_RESETS_PER_ADDRESS_AN_HOUR", |limits| &mut limits.resets_per_address),
+    count("MASKLINE_LIMIT_MINUTES_PER_MASK_A_MONTH", |limits| &mut limits.minutes_a_month.0),
+    count("MASKLINE_LIMIT_MINUTES_PER_USER_A_MONTH", |limits| &mut limits.minutes_a_month.1),
     time("MASKLINE_LIMIT_REST_DAYS", TimeDelta::days, |limits| &mut limits.rest),
+    price("MASKLINE_PRICE_NUMBER_A_MONTH", |limits| &mut limits.prices.number_a_month),
+    price("MASKLINE_PRICE_MINUTE", |limits| &mut limits.prices.minute),
+    price("MASKLINE_PRICE_CODE", |limits| &mut limits.prices.code),
+    cap("MASKLINE_LIMIT_CODES_SPEND_A_DAY", |limits| &mut limits.codes_spend_a_day),
+    cap("MASKLINE_LIMIT_SPEND_A_DAY", |limits| &mut limits.spend.0),
+    cap("MASKLINE_LIMIT_SPEND_A_MONTH", |limits| &mut limits.spend.1),
 ];
 
 /// The limits of the settings, and the defaults where there are none.
@@ -102,6 +123,19 @@ impl Limit {
                 let expected = "a whole number from 1 to 5256000";
                 if let Some(count) = reader.optional(self.name, expected, |text| within(text, &TIMES)) {
                     *field(limits) = unit(count.into());
+                }
+            }
+            Field::Price(field) => {
+                let expected = "an amount such as 0.03, with at most four digits behind the point";
+                if let Some(price) = reader.optional(self.name, expected, |text| text.parse().ok()) {
+                    *field(limits) = price;
+                }
+            }
+            Field::Cap(field) => {
+                let expected = "an amount such as 25 or 12.50, more than 0";
+                let positive = |text: &str| text.parse().ok().filter(|cap: &Money| !cap.is_zero());
+                if let Some(cap) = reader.optional(self.name, expected, positive) {
+                    *field(limits) = cap;
                 }
             }
             Field::MinuteList(field) => {

@@ -160,6 +160,8 @@ pub struct Rules {
     pub voip: bool,
     /// The number that codes are sent from.
     pub caller_id: Option<PhoneNumber>,
+    /// The currency of all amounts, by its three letters.
+    pub currency: String,
     /// The limits.
     pub limits: Limits,
 }
@@ -178,8 +180,21 @@ impl Rules {
         let voip = reader.required("MASKLINE_VOIP", "yes or no", yes_or_no);
         let expected = "a number of the Tropo account with plus and country code, such as +14075550100";
         let caller_id = reader.optional("TROPO_CALLER_ID", expected, PhoneNumber::from_e164);
+        let currency =
+            reader.required("MASKLINE_CURRENCY", "the three letters of a currency such as USD", |text| {
+                let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+                is_code.then(|| text.to_owned())
+            });
         let limits = limits::read(reader);
-        Some(Self { country: own?, number_countries, mask_countries, voip: voip?, caller_id, limits })
+        Some(Self {
+            country: own?,
+            number_countries,
+            mask_countries,
+            voip: voip?,
+            caller_id,
+            currency: currency?,
+            limits,
+        })
     }
 }
 

@@ -200,10 +200,11 @@ fn the_secret_key_may_lie_in_a_file() {
 
 #[test]
 fn limits_are_set_each_by_its_own_name() {
+    let can_be_nothing = |name: &str| name.ends_with("WAIT_MINUTES") || name.starts_with("MASKLINE_PRICE_");
     for limit in LIMITS {
         let changed = Serve::read(&with(&[(limit.name, "7")])).unwrap().rules.limits;
         assert_ne!(changed, Limits::default(), "{}", limit.name);
-        for (other, value) in [("0", limit.name.ends_with("WAIT_MINUTES")), ("-1", false), ("x", false)] {
+        for (other, value) in [("0", can_be_nothing(limit.name)), ("-1", false), ("x", false)] {
             assert_eq!(Serve::read(&with(&[(limit.name, other)])).is_ok(), value, "{}={other}", limit.name);
         }
     }
@@ -233,7 +234,7 @@ fn the_example_lists_every_setting_with_its_default() {
         assert!(default.is_none_or(|default| example[*name] == default), "{name}");
     }
     let mut limits = example.clone();
-    limits.retain(|name, _| name.starts_with("MASKLINE_LIMIT_"));
+    limits.retain(|name, _| name.starts_with("MASKLINE_LIMIT_") || name.starts_with("MASKLINE_PRICE_"));
     limits.extend(least());
     assert_eq!(Serve::read(&limits).unwrap().rules.limits, Limits::default());
 }

@@ -1,14 +1,16 @@
 //! Calls to masks with their stories; the callers are sealed.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bytea, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Bytea, Date, Nullable, Timestamptz};
 use uuid::Uuid;
 
-use super::schema::calls;
+use super::schema::{calls, masks};
+use super::spend::{self, month_of};
 use super::{Connection, DbError};
 use crate::domain::call::{Ending, Reason, RecentCalls};
-use crate::domain::ids::{CallId, MaskId};
+use crate::domain::ids::{CallId, MaskId, UserId};
 
 /// What was decided, as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub enum Decided {
     Rejected,
 }
 
-const WORDS: [(Decided, &str); 10] = [
+const WORDS: [(Decided, &str); 12] = [
     (Decided::Connected, "connected"),
     (Decided::TurnedAway(Reason::Resting), "resting"),
     (Decided::TurnedAway(Reason::Paused), "paused"),
@@ -29,6 +31,8 @@ const WORDS: [(Decided, &str); 10] = [
     (Decided::TurnedAway(Reason::MaskToMask), "mask_to_mask"),
     (Decided::TurnedAway(Reason::Busy), "busy"),
     (Decided::TurnedAway(Reason::OverLimit), "over_limit"),
+    (Decided::TurnedAway(Reason::OutOfMinutes), "out_of_minutes"),
+    (Decided::TurnedAway(Reason::Stopped), "stopped"),
     (Decided::TurnedAway(Reason::CallerOverLimit), "caller_over_limit"),
     (Decided::Rejected, "rejected"),
     (Decided::TurnedAway(Reason::NotAllowed), "not_allowed"),
@@ -123,6 +127,10 @@ struct RecentRow {
     caller_refused: i64,
     #[diesel(sql_type = BigInt)]
     own_mask: i64,
+    #[diesel(sql_type = BigInt)]
+    mask_talk: i64,
+    #[diesel(sql_type = BigInt)]
+    owner_talk: i64,
 }
 
 /// How much the mask was called of late. A call that never ended counts as live no longer than calls may last.
@@ -143,13 +151,17 @@ pub fn recent(
                 count(*) FILTER (WHERE caller_lookup = $3 AND received_at > $2 - interval '10 seconds') \
                     AS caller_ten_seconds, \
                 count(*) FILTER (WHERE caller_lookup = $3 AND decision = 'caller_over_limit') AS caller_refused, \
-                count(*) FILTER (WHERE decision = 'own_mask') AS own_mask \
+                count(*) FILTER (WHERE decision = 'own_mask') AS own_mask, \
+                (SELECT coalesce(sum(seconds), 0)::bigint FROM talk WHERE mask_id = $1 AND month = $5) AS mask_talk, \
+                (SELECT coalesce(sum(seconds), 0)::bigint FROM talk JOIN masks ON masks.id = talk.mask_id \
+                 WHERE masks.user_id = (SELECT user_id FROM masks WHERE id = $1) AND month = $5) AS owner_talk \
          FROM calls WHERE mask_id = $1 AND received_at > $2 - interval '24 hours'",
     )
     .bind::<diesel::sql_types::Uuid, _>(mask.0)
     .bind::<Timestamptz, _>(now)
     .bind::<Nullable<Bytea>, _>(caller_lookup.map(|lookup| lookup.to_vec()))
     .bind::<Timestamptz, _>(now - longest_call)
+    .bind::<Date, _>(month_of(now))
     .get_result(conn)?;
     let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
     Ok(RecentCalls {
@@ -161,6 +173,8 @@ pub fn recent(
         caller_ten_seconds: count(row.caller_ten_seconds),
         caller_refused: count(row.caller_refused),
         own_mask: count(row.own_mask),
+        mask_talk: count(row.mask_talk),
+        owner_talk: count(row.owner_talk),
     })
 }
 
@@ -216,6 +230,11 @@ pub fn settle(
             calls::ended_at.eq(now),
         ))
         .execute(conn)?;
+    if settled > 0
+        && let Some(seconds) = seconds
+    {
+        spend::add_talk(conn, id, i64::from(seconds), now)?;
+    }
     Ok(settled > 0)
 }
 
@@ -257,6 +276,12 @@ pub struct LoggedCall {
     pub answered_at: Option<DateTime<Utc>>,
     /// How it ended.
     pub ending: Option<Ending>,
+}
+
+/// Whether anybody ever called one of the user's masks.
+pub fn any_of_user(conn: &mut Connection, user: UserId) -> Result<bool, DbError> {
+    let of_user = masks::table.filter(masks::user_id.eq(user.0)).select(masks::id);
+    Ok(diesel::select(exists(calls::table.filter(calls::mask_id.eq_any(of_user)))).get_result(conn)?)
 }
 
 /// How many calls a page of a log holds.

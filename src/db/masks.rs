@@ -198,15 +198,48 @@ pub fn known_of(
     Ok(rows.iter().flatten().filter_map(|e164| PhoneNumber::from_e164(e164)).collect())
 }
 
-/// The user's masks that still mean something to them: all but released ones, the newest first.
-pub fn list(conn: &mut Connection, user: UserId) -> Result<Vec<Mask>, DbError> {
-    let rows = masks::table
-        .filter(masks::user_id.eq(user.0).and(masks::state.ne_all(["releasing", "released"])))
+/// The mask that holds the number, living or at rest.
+pub fn find_held(conn: &mut Connection, number: PhoneNumber) -> Result<Option<Mask>, DbError> {
+    let held = masks::table.filter(masks::e164.eq(number.e164()).and(holding()));
+    let row = held.select(Row::as_select()).first(conn).optional()?;
+    row.map(Mask::try_from).transpose()
+}
+
+/// How many of the user's masks are alive.
+pub fn count_alive(conn: &mut Connection, user: UserId) -> Result<u32, DbError> {
+    let alive = masks::table.filter(masks::user_id.eq(user.0).and(counts()));
+    Ok(u32::try_from(alive.count().get_result::<i64>(conn)?).unwrap_or(u32::MAX))
+}
+
+/// A page of the user's masks that still mean something to them, the newest first, and how many there are in all: those
+/// that are held, wished for or lost, and those that failed after `failed_since`.
+pub fn list(
+    conn: &mut Connection,
+    user: UserId,
+    failed_since: DateTime<Utc>,
+    (page, size): (i64, i64),
+) -> Result<(Vec<Mask>, i64), DbError> {
+    let listed = || {
+        let meaningful = masks::state
+            .ne_all(["releasing", "released", "failed"])
+            .or(masks::state.eq("failed").and(masks::requested_at.gt(failed_since)));
+        masks::table.filter(masks::user_id.eq(user.0).and(meaningful))
+    };
+    let total = listed().count().get_result(conn)?;
+    let rows = listed()
         .order((masks::requested_at.desc(), masks::id))
-        .limit(200)
+        .offset(page.max(0) * size)
+        .limit(size)
         .select(Row::as_select())
         .load(conn)?;
-    rows.into_iter().map(Mask::try_from).collect()
+    Ok((rows.into_iter().map(Mask::try_from).collect::<Result<_, _>>()?, total))
+}
+
+/// One of the user's masks that has a number, where there is one: the newest.
+pub fn newest_with_number(conn: &mut Connection, user: UserId) -> Result<Option<MaskId>, DbError> {
+    let with_number = masks::table.filter(masks::user_id.eq(user.0).and(holding()));
+    let newest = with_number.order(masks::requested_at.desc()).select(masks::id);
+    Ok(newest.first(conn).optional()?.map(MaskId))
 }
 
 /// The masks that lead to the number, living or at rest.

@@ -16,6 +16,8 @@ pub mod reconciliation;
 pub mod review;
 pub mod schema;
 pub mod sessions;
+pub mod spend;
+pub mod stops;
 pub mod users;
 
 use std::sync::Arc;
@@ -238,6 +240,11 @@ pub fn execute(url: &str, statement: &str) -> Result<(), DbError> {
 
 /// How many rows one call of a `forget` deletes at most, so that it is done well before a statement's time is up.
 pub const BATCH: usize = 5_000;
+
+/// A pattern of LIKE for what holds the text.
+fn contains(text: &str) -> String {
+    format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
 
 /// Deletes a batch of the table's rows whose time lies before `before`.
 fn forget(

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::masks::Row;
 use super::schema::{masks, users};
-use super::{Connection, DbError};
+use super::{Connection, DbError, contains};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
 
@@ -95,10 +95,6 @@ pub fn search(
     Ok((rows.into_iter().map(listed).collect::<Result<_, DbError>>()?, total))
 }
 
-fn contains(text: &str) -> String {
-    format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
-}
-
 fn calls_of(conn: &mut Connection, ids: &[Uuid], since: DateTime<Utc>) -> Result<Vec<CallsOfMask>, DbError> {
     Ok(diesel::sql_query(
         "SELECT mask_id, max(received_at) AS last_call, count(*) FILTER (WHERE received_at > $2) AS calls \
@@ -116,13 +112,16 @@ pub fn last_calls(conn: &mut Connection, ids: &[MaskId]) -> Result<Vec<(MaskId, 
     Ok(rows.into_iter().filter_map(|row| Some((MaskId(row.mask_id), row.last_call?))).collect())
 }
 
-/// When the user asked for the `n`th newest of their masks, those that never came to be left out.
+/// When the `n`th newest mask was asked for, by that user or by anybody; those that never came to be are left out.
 pub fn nth_newest_wish(
     conn: &mut Connection,
-    user: UserId,
+    user: Option<UserId>,
     n: u32,
 ) -> Result<Option<DateTime<Utc>>, DbError> {
-    let wishes = masks::table.filter(masks::user_id.eq(user.0).and(masks::state.ne("failed")));
+    let mut wishes = masks::table.filter(masks::state.ne("failed")).into_boxed();
+    if let Some(user) = user {
+        wishes = wishes.filter(masks::user_id.eq(user.0));
+    }
     let newest = wishes.order(masks::requested_at.desc()).offset(i64::from(n.max(1)) - 1);
     Ok(newest.select(masks::requested_at).first(conn).optional()?)
 }

@@ -9,6 +9,9 @@ diesel::table! {
         password_hash -> Text,
         time_zone -> Text,
         created_at -> Timestamptz,
+        masks_alive -> Nullable<Int4>,
+        masks_a_day -> Nullable<Int4>,
+        masks_in_30_days -> Nullable<Int4>,
     }
 }
 
@@ -161,6 +164,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    talk (mask_id, month) {
+        mask_id -> Uuid,
+        month -> Date,
+        seconds -> Int8,
+    }
+}
+
+diesel::table! {
     reconciliation (only_row) {
         only_row -> Bool,
         round -> Int8,
@@ -178,6 +189,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    tallies (day, what) {
+        day -> Date,
+        what -> Text,
+        amount -> Int8,
+    }
+}
+
+diesel::table! {
+    spending_stops (id) {
+        id -> Uuid,
+        scope -> Text,
+        subject -> Text,
+        calls_too -> Bool,
+        reason -> Text,
+        stopped_by -> Uuid,
+        stopped_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(numbers -> users (user_id));
 diesel::joinable!(verifications -> numbers (number_id));
@@ -185,6 +216,7 @@ diesel::joinable!(masks -> users (user_id));
 diesel::joinable!(masks -> numbers (number_id));
 diesel::joinable!(operations -> masks (mask_id));
 diesel::joinable!(calls -> masks (mask_id));
+diesel::joinable!(talk -> masks (mask_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     mailed_links,
@@ -199,4 +231,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     orphans,
     absences,
     reconciliation,
+    talk,
+    tallies,
+    spending_stops,
 );

@@ -22,19 +22,24 @@ pub struct User {
     pub password_hash: String,
     /// Their time zone, an IANA name.
     pub time_zone: String,
+    /// When the account was made.
+    pub created_at: DateTime<Utc>,
 }
 
-type Row = (Uuid, String, String, String, String);
-const COLUMNS: (users::id, users::email, users::role, users::password_hash, users::time_zone) =
-    (users::id, users::email, users::role, users::password_hash, users::time_zone);
+type Row = (Uuid, String, String, String, String, DateTime<Utc>);
+type Columns =
+    (users::id, users::email, users::role, users::password_hash, users::time_zone, users::created_at);
+const COLUMNS: Columns =
+    (users::id, users::email, users::role, users::password_hash, users::time_zone, users::created_at);
 
-fn user((id, email, role, password_hash, time_zone): Row) -> Result<User, DbError> {
+fn user((id, email, role, password_hash, time_zone, created_at): Row) -> Result<User, DbError> {
     Ok(User {
         id: UserId(id),
         email: email.parse().map_err(|_| DbError::Unreadable("users.email"))?,
         role: Role::from_word(&role).ok_or(DbError::Unreadable("users.role"))?,
         password_hash,
         time_zone,
+        created_at,
     })
 }
 
@@ -42,6 +47,18 @@ fn user((id, email, role, password_hash, time_zone): Row) -> Result<User, DbErro
 pub fn find(conn: &mut Connection, id: UserId) -> Result<Option<User>, DbError> {
     let row: Option<Row> = users::table.find(id.0).select(COLUMNS).first(conn).optional()?;
     row.map(user).transpose()
+}
+
+/// How many users a page of an admin's list holds.
+pub const PAGE: i64 = 20;
+
+/// A page of the users whose address holds the text, by address, and how many there are in all.
+pub fn search(conn: &mut Connection, text: &str, page: i64) -> Result<(Vec<User>, i64), DbError> {
+    let filtered = || users::table.filter(users::email.like(super::contains(text)));
+    let total = filtered().count().get_result(conn)?;
+    let rows: Vec<Row> =
+        filtered().order(users::email).offset(page.max(0) * PAGE).limit(PAGE).select(COLUMNS).load(conn)?;
+    Ok((rows.into_iter().map(user).collect::<Result<_, _>>()?, total))
 }
 
 /// The user of that address.
@@ -57,8 +74,42 @@ pub fn lock(conn: &mut Connection, id: UserId) -> Result<(), DbError> {
     Ok(())
 }
 
+/// What an admin lets a user have, where it is not what everybody may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Masks alive at once.
+    pub alive: Option<u32>,
+    /// Masks asked for in a day.
+    pub day: Option<u32>,
+    /// Masks asked for in 30 days.
+    pub month: Option<u32>,
+}
+
+/// The user's own quota.
+pub fn quota(conn: &mut Connection, id: UserId) -> Result<Quota, DbError> {
+    let (alive, day, month): (Option<i32>, Option<i32>, Option<i32>) = users::table
+        .find(id.0)
+        .select((users::masks_alive, users::masks_a_day, users::masks_in_30_days))
+        .first(conn)?;
+    let count = |count: Option<i32>| count.and_then(|count| u32::try_from(count).ok());
+    Ok(Quota { alive: count(alive), day: count(day), month: count(month) })
+}
+
+/// Gives the user a quota of their own.
+pub fn set_quota(conn: &mut Connection, id: UserId, quota: Quota) -> Result<(), DbError> {
+    let count = |count: Option<u32>| count.and_then(|count| i32::try_from(count).ok());
+    diesel::update(users::table.find(id.0))
+        .set((
+            users::masks_alive.eq(count(quota.alive)),
+            users::masks_a_day.eq(count(quota.day)),
+            users::masks_in_30_days.eq(count(quota.month)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Makes a user.
-pub fn insert(conn: &mut Connection, user: &User, now: DateTime<Utc>) -> Result<(), DbError> {
+pub fn insert(conn: &mut Connection, user: &User) -> Result<(), DbError> {
     diesel::insert_into(users::table)
         .values((
             users::id.eq(user.id.0),
@@ -66,7 +117,7 @@ pub fn insert(conn: &mut Connection, user: &User, now: DateTime<Utc>) -> Result<
             users::role.eq(user.role.as_str()),
             users::password_hash.eq(&user.password_hash),
             users::time_zone.eq(&user.time_zone),
-            users::created_at.eq(now),
+            users::created_at.eq(user.created_at),
         ))
         .execute(conn)?;
     Ok(())

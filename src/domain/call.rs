@@ -35,6 +35,8 @@ pub struct CalledMask {
     pub destination: Option<PhoneNumber>,
     /// Whether the real number is itself a mask of ours, living or at rest.
     pub destination_is_mask: bool,
+    /// Whether a switch that stops spending keeps its calls from being put through.
+    pub is_stopped: bool,
 }
 
 /// Who calls.
@@ -65,6 +67,10 @@ pub struct RecentCalls {
     pub caller_refused: u32,
     /// Of its owner to the mask in the last day.
     pub own_mask: u32,
+    /// Seconds talked through the mask in this calendar month (by UTC).
+    pub mask_talk: u32,
+    /// Seconds talked through all masks of its owner in this calendar month (by UTC).
+    pub owner_talk: u32,
 }
 
 /// Why a call is not connected.
@@ -84,6 +90,10 @@ pub enum Reason {
     Busy,
     /// The mask was called as often as it may be.
     OverLimit,
+    /// The minutes of the month are used up, the mask's or its owner's.
+    OutOfMinutes,
+    /// A switch that stops spending.
+    Stopped,
     /// This caller called it as often as they may.
     CallerOverLimit,
     /// The rules of the house do not let it lead there any more.
@@ -132,6 +142,9 @@ pub fn decide(mask: &CalledMask, caller: Caller, recent: RecentCalls, limits: &L
     if mask.destination_is_mask || caller.is_mask || caller.number == Some(mask.phone) {
         return Decision::TurnAway(Reason::MaskToMask);
     }
+    if mask.is_stopped {
+        return Decision::TurnAway(Reason::Stopped);
+    }
     if let Some(refusal) = over_limit(recent, limits) {
         return refusal;
     }
@@ -153,7 +166,22 @@ fn over_limit(recent: RecentCalls, limits: &Limits) -> Option<Decision> {
     if recent.live >= at_once {
         return Some(Decision::TurnAway(Reason::Busy));
     }
-    (recent.hour >= hour || recent.day >= day).then_some(Decision::TurnAway(Reason::OverLimit))
+    if recent.hour >= hour || recent.day >= day {
+        return Some(Decision::TurnAway(Reason::OverLimit));
+    }
+    let (of_mask, of_owner) = limits.minutes_a_month;
+    let used_up = recent.mask_talk / 60 >= of_mask || recent.owner_talk / 60 >= of_owner;
+    used_up.then_some(Decision::TurnAway(Reason::OutOfMinutes))
+}
+
+/// Whether the owner is to be told, once a day at most, that calls are turned away: their mask may be pumped, or called
+/// in a loop.
+pub fn is_worth_a_notice(decision: Decision, recent: RecentCalls, limits: &Limits) -> bool {
+    match decision {
+        Decision::TurnAway(Reason::Busy | Reason::OverLimit | Reason::OutOfMinutes) => true,
+        Decision::TurnAway(Reason::CallerOverLimit) => recent.caller_ten_seconds >= limits.calls_in_a_loop,
+        _ => false,
+    }
 }
 
 /// How a connected call ended, by what the carrier told.
@@ -192,6 +220,7 @@ mod tests {
             state: MaskState::Active,
             destination: Some(number("+14075550101")),
             destination_is_mask: false,
+            is_stopped: false,
         }
     }
 
@@ -271,12 +300,16 @@ mod tests {
             caller_ten_seconds: 2,
             caller_refused: 0,
             own_mask: 0,
+            mask_talk: 300 * 60 - 1,
+            owner_talk: 600 * 60 - 1,
         };
         assert!(connects(full));
         for (recent, decision) in [
             (RecentCalls { hour: 30, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
             (RecentCalls { day: 100, ..quiet }, Decision::TurnAway(Reason::OverLimit)),
             (RecentCalls { live: 2, ..quiet }, Decision::TurnAway(Reason::Busy)),
+            (RecentCalls { mask_talk: 300 * 60, ..quiet }, Decision::TurnAway(Reason::OutOfMinutes)),
+            (RecentCalls { owner_talk: 600 * 60, ..quiet }, Decision::TurnAway(Reason::OutOfMinutes)),
             (RecentCalls { caller_ten_minutes: 5, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
             (RecentCalls { caller_day: 15, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
             (RecentCalls { caller_ten_seconds: 3, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
@@ -284,5 +317,21 @@ mod tests {
         ] {
             assert_eq!(decided(&mask(), caller(), recent), decision, "{recent:?}");
         }
+        let stopped = CalledMask { is_stopped: true, ..mask() };
+        assert_eq!(decided(&stopped, caller(), quiet), Decision::TurnAway(Reason::Stopped));
+    }
+
+    #[test]
+    fn an_owner_is_told_of_what_may_be_pumping_or_a_loop() {
+        let told = |reason, recent| is_worth_a_notice(Decision::TurnAway(reason), recent, &Limits::default());
+        let quiet = RecentCalls::default();
+        assert!(
+            [Reason::Busy, Reason::OverLimit, Reason::OutOfMinutes].iter().all(|reason| told(*reason, quiet))
+        );
+        assert!(told(Reason::CallerOverLimit, RecentCalls { caller_ten_seconds: 3, ..quiet }));
+        // Somebody who calls too often is turned away, and in the log; that is no reason for a letter.
+        assert!(!told(Reason::CallerOverLimit, RecentCalls { caller_ten_minutes: 5, ..quiet }));
+        assert!(!told(Reason::Paused, quiet) && !told(Reason::Stopped, quiet));
+        assert!(!is_worth_a_notice(Decision::Reject, quiet, &Limits::default()));
     }
 }

@@ -4,6 +4,8 @@
 
 use chrono::TimeDelta;
 
+use super::money::Money;
+
 /// So many within so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -77,8 +79,28 @@ pub struct Limits {
     pub sign_ups_per_address: u32,
     /// Forgotten passwords from one network address an hour.
     pub resets_per_address: u32,
+    /// Minutes of talk in a calendar month (by UTC): to one mask, to all masks of one user.
+    pub minutes_a_month: (u32, u32),
     /// How long a mask rests after its revoke.
     pub rest: TimeDelta,
+    /// What the carrier bills.
+    pub prices: Prices,
+    /// For how much codes are sent in a day (by UTC).
+    pub codes_spend_a_day: Money,
+    /// For how much is spent, all together: a day, a calendar month (by UTC). At it nothing is bought any more, and calls
+    /// go on.
+    pub spend: (Money, Money),
+}
+
+/// What the carrier bills, as the deployment's contract says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prices {
+    /// A rented number, each month.
+    pub number_a_month: Money,
+    /// A minute of a call that was put through.
+    pub minute: Money,
+    /// A code that is sent.
+    pub code: Money,
 }
 
 impl Default for Limits {
@@ -106,7 +128,15 @@ impl Default for Limits {
             failures_per_address: 30,
             sign_ups_per_address: 5,
             resets_per_address: 10,
+            minutes_a_month: (300, 600),
             rest: TimeDelta::days(45),
+            prices: Prices {
+                number_a_month: Money::cents(100),
+                minute: Money::cents(3),
+                code: Money::cents(5),
+            },
+            codes_spend_a_day: Money::cents(1_000),
+            spend: (Money::cents(5_000), Money::cents(100_000)),
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod call;
 pub mod ids;
 pub mod limits;
 pub mod mask;
+pub mod money;
 pub mod phone;
+pub mod stop;
 pub mod user;
 pub mod verification;

@@ -100,6 +100,7 @@ pub(super) async fn change_password(
     {
         Ok(()) => return Ok(signed_in.visitor.redirect("/account", Some(Flash::PasswordChanged))),
         Err(PasswordError::Db(error)) => return Err(error.into()),
+        Err(PasswordError::Busy(_)) => return Err(PageError::Busy),
         Err(PasswordError::Unchanged) => {
             Errors::one("new_password", "That is the password you have now. Choose another.")
         }

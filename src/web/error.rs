@@ -32,6 +32,9 @@ pub(super) enum PageError {
     TooMany { what: &'static str, until: DateTime<Utc> },
     #[error("the database is away")]
     Unavailable,
+    /// More people sign in at once than we can check.
+    #[error("too many passwords at once")]
+    Busy,
     #[error("a fault of ours")]
     Internal,
     /// Not signed in: the answer is a redirection.
@@ -108,6 +111,11 @@ impl PageError {
                 "We cannot show this now",
                 "Our database does not answer. Please try again in a minute. If you were saving something, look whether it was saved before you try again.",
             ),
+            Self::Busy => told(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many people sign in right now",
+                "We could not look at your password. Nothing was changed, and it does not count as a try. Please try again in a minute.",
+            ),
             Self::Internal | Self::SignInFirst => told(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something went wrong here",
@@ -128,7 +136,7 @@ impl PageError {
         let shown =
             ErrorPage { page, status: status.as_u16(), heading, text, reference, next_href, next_label };
         let mut answer = HttpResponse::build(status);
-        if let Self::TooMany { .. } = self {
+        if let Self::TooMany { .. } | Self::Busy = self {
             answer.insert_header(("retry-after", "60"));
         }
         match shown.render() {

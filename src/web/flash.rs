@@ -28,9 +28,12 @@ pub(super) enum Flash {
     SessionEnded,
     OtherSessionsEnded,
     RevokedForOwner,
+    QuotaSaved,
+    SpendingStopped,
+    SpendingGoesOn,
 }
 
-const ALL: [(Flash, &str, &str, &str); 20] = [
+const ALL: [(Flash, &str, &str, &str); 23] = [
     (
         Flash::Welcome,
         "welcome",
@@ -81,6 +84,9 @@ const ALL: [(Flash, &str, &str, &str); 20] = [
         "success",
         "The mask is revoked. Its owner is told, with your reason.",
     ),
+    (Flash::QuotaSaved, "quota-saved", "success", "The limits are saved."),
+    (Flash::SpendingStopped, "spending-stopped", "success", "That spending is stopped."),
+    (Flash::SpendingGoesOn, "spending-goes-on", "success", "That spending goes on."),
 ];
 
 /// The sentence and its kind that a cookie's value names.

@@ -16,7 +16,6 @@ use crate::app::codes::{CheckError, CodeLimit, Progress, SendError};
 use crate::app::numbers::AddError;
 use crate::carrier::Channel;
 use crate::domain::ids::NumberId;
-use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::{Country, LineKind};
 
 #[derive(Template)]
@@ -225,6 +224,10 @@ pub(super) async fn send_code(
         Err(SendError::ChannelOff) => {
             "That number cannot be reached that way. Choose another way, if there is one.".to_owned()
         }
+        Err(SendError::Stopped) => {
+            "The people who run this service have stopped sending codes for now. Ask them when it goes on."
+                .to_owned()
+        }
         Err(SendError::NotTaken) => {
             "The phone company did not take our request. Nothing was used up; please try again in a minute."
                 .to_owned()
@@ -278,11 +281,10 @@ pub(super) async fn ask_to_remove(
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, PageError> {
     let (id, app) = (NumberId(*id), signed_in.app());
-    let (number, masks) = app.number_with_masks(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
-    let leads_here = |mask: &Mask| mask.number == Some(id) && matches!(mask.state, MaskState::Resting { .. });
-    let resting = app.masks(signed_in.user.id).await?;
+    let (number, masks, resting) =
+        app.number_with_masks(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
     shown(&RemovePage {
-        resting: resting.iter().filter(|listed| leads_here(&listed.mask)).count(),
+        resting,
         page: signed_in.visitor.page("Remove a number"),
         id,
         number: (&number).into(),

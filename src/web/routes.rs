@@ -48,6 +48,11 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/account/sessions/end-others", &["POST"]),
     ("/admin/masks", &["GET"]),
     ("/admin/masks/{id}/revocation", &["GET", "POST"]),
+    ("/admin/users", &["GET"]),
+    ("/admin/users/{id}", &["GET"]),
+    ("/admin/users/{id}/quota", &["POST"]),
+    ("/admin/spending", &["GET", "POST"]),
+    ("/admin/spending/{id}/end", &["POST"]),
 ];
 
 pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, settings: &Settings) {
@@ -138,6 +143,15 @@ fn pages(service: &mut web::ServiceConfig) {
                 .route(page().to(admin::ask_to_revoke))
                 .route(web::post().to(admin::revoke)),
         )
+        .route("/admin/users", page().to(admin::users::list))
+        .route("/admin/users/{id}", page().to(admin::users::show))
+        .route("/admin/users/{id}/quota", web::post().to(admin::users::set_quota))
+        .service(
+            web::resource("/admin/spending")
+                .route(page().to(admin::spending::show))
+                .route(web::post().to(admin::spending::stop)),
+        )
+        .route("/admin/spending/{id}/end", web::post().to(admin::spending::lift))
         .default_service(web::to(home::nothing_here));
 }
 

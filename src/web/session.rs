@@ -12,12 +12,16 @@ use uuid::Uuid;
 use super::Settings;
 use super::error::PageError;
 use crate::app::App;
+use crate::app::sessions::password_stamp;
+use crate::db::users::User;
 use crate::domain::ids::{SessionId, UserId};
 use crate::secrets;
 
 const USER: &str = "user";
 const ID: &str = "id";
 const DEVICE: &str = "device";
+/// Which password the user showed: a session of one that was changed meanwhile does not begin.
+const PROOF: &str = "proof";
 /// The longest life of a cookie; the server ends sessions by rules of its own.
 const COOKIE_DAYS: i64 = 30;
 
@@ -41,11 +45,12 @@ pub(super) fn sessions(app: &web::Data<App>, settings: &Settings) -> SessionMidd
 }
 
 /// Signs the browser in under a new key.
-pub(super) fn begin(session: &Session, user: UserId, device: &str) -> Result<(), PageError> {
+pub(super) fn begin(session: &Session, user: &User, device: &str) -> Result<(), PageError> {
     session.renew();
-    session.insert(USER, user.0).map_err(|_| PageError::Internal)?;
+    session.insert(USER, user.id.0).map_err(|_| PageError::Internal)?;
     session.insert(ID, secrets::random_uuid()).map_err(|_| PageError::Internal)?;
     session.insert(DEVICE, device).map_err(|_| PageError::Internal)?;
+    session.insert(PROOF, password_stamp(user)).map_err(|_| PageError::Internal)?;
     Ok(())
 }
 
@@ -78,7 +83,9 @@ impl SessionStore for Store {
     async fn save(&self, state: State, _: &Duration) -> Result<SessionKey, SaveError> {
         let key = format!("{}{}", secrets::random_token(), secrets::random_token());
         let (user, id, device) = (field(&state, USER)?, field(&state, ID)?, field::<String>(&state, DEVICE)?);
-        let begun = self.0.begin_session(&key, SessionId(id), UserId(user), &device, written(&state)?);
+        let proof: String = field(&state, PROOF)?;
+        let session = (SessionId(id), device, written(&state)?);
+        let begun = self.0.begin_session(&key, UserId(user), &proof, session);
         begun.await.map_err(|error| SaveError::Other(error.into()))?;
         key.try_into()
             .map_err(|_| SaveError::Serialization(std::io::Error::other("the key is too long").into()))

@@ -157,10 +157,11 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
     let device = visitor.known_as();
     let error = match visitor.app.sign_in(&form.email, &form.password, visitor.address, device.as_deref()).await {
         Ok(user) => {
-            session::begin(&visitor.session, user.id, &visitor.device())?;
+            session::begin(&visitor.session, &user, &visitor.device())?;
             return visitor.remembered(visitor.redirect("/masks", Some(Flash::SignedIn)), user.id);
         }
         Err(SignInError::Db(error)) => return Err(error.into()),
+        Err(SignInError::Busy(_)) => return Err(PageError::Busy),
         Err(SignInError::Wrong) => {
             "That e-mail address and password do not match. Check both, or choose a new password."
                 .to_owned()
@@ -212,7 +213,7 @@ pub(super) async fn choose_password(
 ) -> Result<HttpResponse, PageError> {
     match visitor.app.choose_password(&token, &form.0.new_password).await {
         Ok((user, is_new)) => {
-            session::begin(&visitor.session, user.id, &visitor.device())?;
+            session::begin(&visitor.session, &user, &visitor.device())?;
             let flash = if is_new { Flash::Welcome } else { Flash::PasswordChosen };
             visitor.remembered(visitor.redirect("/masks", Some(flash)), user.id)
         }
@@ -220,6 +221,7 @@ pub(super) async fn choose_password(
             shown_again(&choice(&visitor, &token, Errors::one("new_password", weak.to_string())).await?)
         }
         Err(PasswordError::Db(error)) => Err(error.into()),
+        Err(PasswordError::Busy(_)) => Err(PageError::Busy),
         Err(_) => Err(PageError::LinkGone),
     }
 }

@@ -93,6 +93,22 @@ async fn is_administered(app: &TestApp, browser: &Browser) {
     browser.click("Revoke this mask").await;
     browser.at("/admin/masks").await;
     browser.page("admin-revoked").await;
+    browser.click("Users").await;
+    browser.says("2 users found.").await;
+    browser.page("admin-users").await;
+    browser.click("Limits").await;
+    browser.says("How many masks?").await;
+    browser.fill("alive", "12").await;
+    browser.click("Save").await;
+    browser.says("The limits are saved.").await;
+    browser.page("admin-user").await;
+    browser.go(&app.url("/admin/spending")).await;
+    browser.fill("reason", "Calls at night from everywhere").await;
+    browser.click("Stop spending").await;
+    browser.says("That spending is stopped.").await;
+    browser.page_in_both("admin-spending").await;
+    browser.click("Let it go on").await;
+    browser.says("Nothing is stopped").await;
 }
 
 /// Somebody with two numbers, four masks and a month of calls.

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use maskline::app::sessions::password_stamp;
+use maskline::domain::ids::SessionId;
 use maskline::domain::user::Role;
 use maskline::secrets;
+use uuid::Uuid;
 
 use crate::support::{Client, Options, PASSWORD, Page, TestApp};
 
@@ -643,4 +646,19 @@ async fn a_letter_that_waits_is_waited_for_before_a_stop() {
     app.app.letters_sent().await;
     let letters = std::fs::read_dir(&app.mail).unwrap().map(|file| file.unwrap().path());
     assert_eq!(letters.filter(|file| file.extension().is_some_and(|ending| ending == "eml")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_changed_while_somebody_signed_in_with_it_opens_nothing() {
+    let app = TestApp::start().await;
+    let mut ada = app.signed_in("ada").await;
+    let address = "192.0.2.7".parse().unwrap();
+    let stolen = app.app.sign_in("ada@example.com", PASSWORD, address, None).await.unwrap();
+    let fields = [("current_password", PASSWORD), ("new_password", "granite window fourteen apples")];
+    assert_eq!(ada.submit("/account", "/account/password", &fields).await.status, 303);
+    let stamp = password_stamp(&stolen);
+    let session = (SessionId(Uuid::from_u128(7)), "Firefox".to_owned(), "{}".to_owned());
+    app.app.begin_session("a key of a browser", stolen.id, &stamp, session).await.unwrap();
+    assert_eq!(app.app.session_state("a key of a browser").await.unwrap(), None);
+    assert!(ada.is_in().await);
 }

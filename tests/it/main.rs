@@ -21,5 +21,6 @@ mod reasons;
 mod reconciliation;
 mod schema;
 mod sizes;
+mod spending;
 mod story;
 mod webhook;

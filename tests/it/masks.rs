@@ -210,7 +210,7 @@ async fn a_month_and_the_house_have_their_limits() {
     }
     assert_refused(&ada.wish(&of_ada, &fields).await, "You asked for 2 masks within a day");
     assert_eq!(bob.wish(&of_bob, &fields).await.status, 303);
-    let house = "This service has given out as many masks as it may for now.";
+    let house = "This service has set up as many masks within an hour as it may. The next can be had from 23 November, 10:30 on.";
     assert_refused(&bob.wish(&of_bob, &fields).await, house);
     app.clock.advance(TimeDelta::days(1));
     assert_eq!(ada.wish(&of_ada, &fields).await.status, 303);
@@ -218,6 +218,7 @@ async fn a_month_and_the_house_have_their_limits() {
     assert_eq!(bob.wish(&of_bob, &fields).await.status, 303);
     app.clock.advance(TimeDelta::hours(2));
     // Five are alive in the house.
+    let house = "This service has as many masks as it may. Ask the people who run it.";
     assert_refused(&bob.wish(&of_bob, &fields).await, house);
     assert_eq!(app.database.one("SELECT count(*) FROM masks").await, "5");
 }

@@ -166,6 +166,10 @@ impl Tropo {
 }
 
 impl Carrier for Tropo {
+    fn name(&self) -> &'static str {
+        "tropo"
+    }
+
     fn areas(&self) -> Answer<'_, Vec<Area>> {
         Box::pin(self.exchanges())
     }

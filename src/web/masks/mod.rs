@@ -5,7 +5,7 @@ mod show;
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -18,9 +18,10 @@ use super::forms::Form;
 use super::guard::{SignedIn, shown, shown_again};
 use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use super::sign_in::Nothing;
-use crate::app::masks::{ChangeError, MaskLimit};
+use crate::app::masks::ChangeError;
 use crate::app::numbers::OwnNumber;
-use crate::app::overview::ListedMask;
+use crate::app::overview::{MASKS_OF_PAGE, MaskList};
+use crate::app::quotas::MaskLimit;
 use crate::domain::ids::{MaskId, NumberId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
 
@@ -85,11 +86,6 @@ struct IndexPage {
     pages: Pages,
 }
 
-/// How many masks the list shows at a time, so that its page stays small.
-const MASKS_OF_PAGE: i64 = 20;
-/// How long a mask that never came to be is listed, with the reason.
-const FAILED_LISTED: TimeDelta = TimeDelta::days(7);
-
 #[derive(Deserialize)]
 pub(super) struct IndexQuery {
     page: Option<i64>,
@@ -100,42 +96,35 @@ pub(super) async fn index(
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
     let (app, user) = (signed_in.app(), signed_in.user.id);
-    let (numbers, mut masks) = (app.numbers(user).await?, app.masks(user).await?);
-    let old = app.now() - FAILED_LISTED;
-    masks.retain(|listed| {
-        !matches!(listed.mask.state, MaskState::Failed { .. }) || listed.mask.requested_at > old
-    });
     let number_of_page = query.page.unwrap_or(1).clamp(1, 1_000);
-    let total = i64::try_from(masks.len()).unwrap_or(i64::MAX);
-    let steps = first_steps(&numbers, &masks);
-    let first = usize::try_from((number_of_page - 1) * MASKS_OF_PAGE).unwrap_or(usize::MAX);
-    let size = usize::try_from(MASKS_OF_PAGE).unwrap_or(usize::MAX);
+    let (numbers, list) = (app.numbers(user).await?, app.masks(user, number_of_page - 1).await?);
+    let steps = first_steps(&numbers, &list);
     let proved = numbers.iter().filter(|number| number.verified).count();
     let may_have = usize::try_from(app.settings().limits.numbers_per_user).unwrap_or(usize::MAX);
     shown(&IndexPage {
         page: signed_in.visitor.page("Your masks"),
         steps,
-        pages: pages("Masks", number_of_page, MASKS_OF_PAGE, total, |page| format!("/masks?page={page}")),
+        pages: pages("Masks", number_of_page, MASKS_OF_PAGE, list.total, |page| {
+            format!("/masks?page={page}")
+        }),
         proved: proved > 0,
         may_add_number: proved < may_have,
         numbers: numbers
             .iter()
             .map(|own| OwnNumberView { id: own.id, number: own.into(), proved: own.verified })
             .collect(),
-        masks: masks
+        masks: list
+            .masks
             .into_iter()
-            .skip(first)
-            .take(size)
             .map(|listed| MaskCard::new(listed.mask, listed.last_call, &signed_in))
             .collect(),
     })
 }
 
 /// What is left to do of the three first steps; `None` once all are done.
-fn first_steps(numbers: &[OwnNumber], masks: &[ListedMask]) -> Option<FirstSteps> {
+fn first_steps(numbers: &[OwnNumber], list: &MaskList) -> Option<FirstSteps> {
     let number = numbers.iter().any(|number| number.verified);
-    let working = masks.iter().find(|listed| listed.mask.phone.is_some());
-    let call = masks.iter().any(|listed| listed.last_call.is_some());
+    let (working, call) = (list.working, list.was_called);
     if number && working.is_some() && call {
         return None;
     }
@@ -144,7 +133,7 @@ fn first_steps(numbers: &[OwnNumber], masks: &[ListedMask]) -> Option<FirstSteps
         None => "/numbers/new".to_owned(),
     };
     let mask_path = match working {
-        Some(listed) => format!("/masks/{}", listed.mask.id),
+        Some(mask) => format!("/masks/{mask}"),
         None => "/masks/new".to_owned(),
     };
     Some(FirstSteps { number, mask: working.is_some(), call, number_path, mask_path })
@@ -167,8 +156,18 @@ async fn limit_words(signed_in: &SignedIn, limit: MaskLimit) -> Result<String, P
         MaskLimit::Month(most) => {
             format!("You asked for {most} masks within 30 days, as many as there may be.{next}")
         }
-        MaskLimit::House => {
-            "This service has given out as many masks as it may for now. Try again in an hour; if that does not help, ask the people who run it.".to_owned()
+        MaskLimit::HouseAlive => {
+            "This service has as many masks as it may. Ask the people who run it.".to_owned()
+        }
+        MaskLimit::HouseHour => {
+            format!("This service has set up as many masks within an hour as it may.{next}")
+        }
+        MaskLimit::SpendDay | MaskLimit::SpendMonth => {
+            format!("This service has spent as much as it may for now.{next}")
+        }
+        MaskLimit::Stopped => {
+            "The people who run this service have stopped new masks for now. Ask them when you can have one."
+                .to_owned()
         }
     })
 }

@@ -82,9 +82,8 @@ async fn new_page(
             known.map_or_else(|| shown_prefix(&prefix), place)
         },
     );
-    let most = app.settings().limits.masks_per_user.0;
-    let alive = app.masks(user).await?.iter().filter(|listed| listed.mask.state.is_alive()).count();
-    let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(alive);
+    let (most, alive) = app.masks_alive(user).await?;
+    let left = most.saturating_sub(alive);
     let filled = |value: String, otherwise: &str| if value.is_empty() { otherwise.to_owned() } else { value };
     Ok(Some(NewPage {
         page: signed_in.visitor.page("New mask"),

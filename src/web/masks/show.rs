@@ -54,6 +54,7 @@ pub(super) struct ShowPage {
     notes: Vec<String>,
     leads_to: Option<Number>,
     made: Moment,
+    talked: Option<String>,
     may_pause: bool,
     may_resume: bool,
     may_restore: bool,
@@ -83,7 +84,7 @@ pub(super) async fn show_page(
     let restore_onto =
         if resting && found.number.is_none() { proved_numbers(signed_in).await? } else { vec![] };
     let (days, days_words) = drawn(&found, signed_in);
-    let ShownMask { mask, number, calls, calls_in_all, .. } = found;
+    let ShownMask { mask, number, calls, calls_in_all, talked, .. } = found;
     let label = shown_label(mask.label.clone());
     Ok(ShowPage {
         page: signed_in.visitor.page(&label),
@@ -96,6 +97,10 @@ pub(super) async fn show_page(
         notes: notes(&mask),
         leads_to: number.as_ref().map(Number::from),
         made: moment(mask.requested_at, now, zone),
+        talked: (talked > 0).then(|| {
+            let most = app.settings().limits.minutes_a_month.0;
+            format!("{} of {most} minutes", (talked + 59) / 60)
+        }),
         may_pause: mask.pause(StoppedBy::Owner).is_ok() && mask.state == MaskState::Active,
         may_resume: mask.state == (MaskState::Paused { by: StoppedBy::Owner }),
         may_restore: mask.restore(now).is_ok() && (number.is_some() || !restore_onto.is_empty()),
@@ -209,6 +214,8 @@ fn turned_away(reason: Reason) -> &'static str {
         Reason::MaskToMask => "From mask to mask",
         Reason::Busy => "Another call was on",
         Reason::OverLimit => "Too many calls",
+        Reason::OutOfMinutes => "No minutes left this month",
+        Reason::Stopped => "Stopped by the people who run this service",
         Reason::CallerOverLimit => "Called too often",
         Reason::NotAllowed => "Not allowed there",
         Reason::Unavailable => "We were not available",

@@ -133,6 +133,7 @@ impl TestApp {
             voip: false,
             code_sender: None,
             channels: options.channels,
+            currency: "USD".into(),
             limits: options.limits,
         };
         let keys: Vec<Secret> = options.webhook_keys.into_iter().map(Secret::new).collect();

@@ -1,5 +1,8 @@
 //! Every mask, for admins: from the outside, with no real number in the page's source.
 
+pub(super) mod spending;
+pub(super) mod users;
+
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;

@@ -1,0 +1,53 @@
+//! The heavy work on passwords: away from the requests, and no more of it at once than there is room for.
+
+use std::time::Duration;
+
+use super::App;
+use super::accounts::PasswordError;
+use crate::domain::user::{EmailAddress, Password};
+use crate::secrets;
+
+/// How many passwords are hashed at once; each takes 19 MiB and a core.
+pub(super) const HASHES_AT_ONCE: usize = 2;
+/// How long anybody waits for their turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Too many passwords are being hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords are being hashed")]
+pub struct Busy;
+
+impl App {
+    /// Whether it is the password of that hash; takes as long where there is none.
+    pub(super) async fn is_password(&self, password: &str, hash: Option<String>) -> Result<bool, Busy> {
+        let typed = Password::typed(password);
+        self.hashing(move || {
+            let bytes = typed.as_ref().map_or(&b""[..], Password::as_bytes);
+            secrets::is_password(bytes, hash.as_deref()) && typed.is_some()
+        })
+        .await
+    }
+
+    /// The hash of a password that somebody chose.
+    pub(super) async fn new_hash(
+        &self,
+        password: &str,
+        email: &EmailAddress,
+    ) -> Result<String, PasswordError> {
+        let (password, email) = (password.to_owned(), email.clone());
+        let hashed = self.hashing(move || {
+            Password::chosen(&password, &email).map(|password| secrets::hash_password(password.as_bytes()))
+        });
+        Ok(hashed.await??)
+    }
+
+    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let waiting = tokio::time::timeout(PATIENCE, self.hashing.clone().acquire_owned());
+        let turn = waiting.await.map_err(|_| Busy)?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        work.await.map_err(|_| Busy)
+    }
+}
