@@ -89,15 +89,13 @@ pub(super) fn room_to_buy(
     limits: &Limits,
     now: DateTime<Utc>,
 ) -> Result<Result<(), MaskLimit>, DbError> {
-    let spending = Spending { carrier, countries: &[country], user };
-    if stops_purchases(&stops::all(conn)?, spending) {
-        return Ok(Err(MaskLimit::Stopped));
+    let money = money_to_buy(conn, user, (carrier, country), limits, now)?;
+    if money == Err(MaskLimit::Stopped) {
+        return Ok(money);
     }
     let (alive, day, month) = quota(conn, user, limits)?;
     let (all_alive, all_hour) = limits.masks_in_all;
     let counts = masks::count(conn, user, now)?;
-    let (today, this_month) = spend::used(conn, now)?;
-    let one = limits.prices.number_a_month;
     let full = |count: i64, limit: u32| count >= i64::from(limit);
     let reached = [
         (full(counts.user_alive, alive), MaskLimit::Alive(alive)),
@@ -105,10 +103,33 @@ pub(super) fn room_to_buy(
         (full(counts.user_month, month), MaskLimit::Month(month)),
         (full(counts.all_alive, all_alive), MaskLimit::HouseAlive),
         (full(counts.all_hour, all_hour), MaskLimit::HouseHour),
-        (spent(today, &limits.prices).plus(one) > limits.spend.0, MaskLimit::SpendDay),
-        (spent(this_month, &limits.prices).plus(one) > limits.spend.1, MaskLimit::SpendMonth),
     ];
-    Ok(reached.iter().find(|(is_reached, _)| *is_reached).map_or(Ok(()), |(_, limit)| Err(*limit)))
+    Ok(reached.iter().find(|(is_reached, _)| *is_reached).map_or(money, |(_, limit)| Err(*limit)))
+}
+
+/// Whether there is money for one more number, and no switch keeps it from being spent. Nobody else counts until the end
+/// of the transaction.
+pub(super) fn money_to_buy(
+    conn: &mut Connection,
+    user: UserId,
+    (carrier, country): (&str, Country),
+    limits: &Limits,
+    now: DateTime<Utc>,
+) -> Result<Result<(), MaskLimit>, DbError> {
+    let spending = Spending { carrier, countries: &[country], user };
+    if stops_purchases(&stops::all(conn)?, spending) {
+        return Ok(Err(MaskLimit::Stopped));
+    }
+    masks::hold_counts(conn)?;
+    let (today, this_month) = spend::used(conn, now)?;
+    let one = limits.prices.number_a_month;
+    Ok(if spent(today, &limits.prices).plus(one) > limits.spend.0 {
+        Err(MaskLimit::SpendDay)
+    } else if spent(this_month, &limits.prices).plus(one) > limits.spend.1 {
+        Err(MaskLimit::SpendMonth)
+    } else {
+        Ok(())
+    })
 }
 
 /// Whether the user may have one more mask alive, which is held already.

@@ -119,6 +119,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
+        given_up_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -141,10 +142,51 @@ diesel::table! {
 }
 
 diesel::table! {
+    orphans (id) {
+        id -> Uuid,
+        e164 -> Text,
+        state -> Text,
+        first_seen_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        sightings -> Int4,
+        mask_id -> Nullable<Uuid>,
+        note -> Nullable<Text>,
+        settled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    absences (mask_id) {
+        mask_id -> Uuid,
+        first_missed_at -> Timestamptz,
+        last_missed_at -> Timestamptz,
+        sightings -> Int4,
+    }
+}
+
+diesel::table! {
     talk (mask_id, month) {
         mask_id -> Uuid,
         month -> Date,
         seconds -> Int8,
+    }
+}
+
+diesel::table! {
+    reconciliation (only_row) {
+        only_row -> Bool,
+        round -> Int8,
+        lease_until -> Nullable<Timestamptz>,
+        tried_at -> Nullable<Timestamptz>,
+        good_at -> Nullable<Timestamptz>,
+        good_size -> Nullable<Int4>,
+        alarm -> Nullable<Text>,
+        alarm_since -> Nullable<Timestamptz>,
+        doubted_size -> Nullable<Int4>,
+        believed_size -> Nullable<Int4>,
+        settings_fault -> Nullable<Text>,
+        settings_fault_since -> Nullable<Timestamptz>,
+        is_billed -> Nullable<Bool>,
     }
 }
 
@@ -187,6 +229,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     masks,
     operations,
     calls,
+    orphans,
+    absences,
+    reconciliation,
     talk,
     tallies,
     spending_stops,

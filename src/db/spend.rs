@@ -108,7 +108,7 @@ pub fn used(conn: &mut Connection, now: DateTime<Utc>) -> Result<(Used, Used), D
     let row: UsedRow = diesel::sql_query(
         "SELECT \
             (SELECT count(*) FROM masks WHERE requested_at >= $1 AND state <> 'failed') AS wished_today, \
-            (SELECT count(*) FROM masks WHERE state NOT IN ('failed', 'released', 'lost') \
+            (SELECT count(*) FROM masks WHERE state NOT IN ('failed', 'released') \
                 OR (state = 'released' AND released_at >= $2)) AS held_this_month, \
             coalesce(sum(amount) FILTER (WHERE what = 'talk_seconds' AND day = $3), 0)::bigint AS seconds_today, \
             coalesce(sum(amount) FILTER (WHERE what = 'talk_seconds'), 0)::bigint AS seconds_this_month, \
