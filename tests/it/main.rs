@@ -23,4 +23,5 @@ mod reasons;
 mod schema;
 mod sizes;
 mod story;
+mod watching;
 mod webhook;
