@@ -27,4 +27,5 @@ mod schema;
 mod sizes;
 mod spending;
 mod story;
+mod watching;
 mod webhook;

@@ -19,10 +19,10 @@ struct Described {
 }
 
 /// A scrape, metric by metric, as the text format of `OpenMetrics` has it.
-struct Scrape(BTreeMap<String, Described>);
+pub(crate) struct Scrape(BTreeMap<String, Described>);
 
 impl Scrape {
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut metrics = BTreeMap::<String, Described>::new();
         let (body, end) = text.split_at(text.len() - "# EOF\n".len());
         assert_eq!(end, "# EOF\n", "it was cut short");
@@ -57,10 +57,42 @@ impl Scrape {
     }
 
     /// The names by which series can be asked for.
-    fn names(&self) -> BTreeSet<String> {
-        let series = self.0.values().flat_map(|metric| metric.series.keys());
-        series.map(|series| series.split('{').next().unwrap().to_owned()).collect()
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.all_series().map(|series| bare(series).to_owned()).collect()
     }
+
+    /// The metrics themselves: those of a histogram are one.
+    pub(crate) fn families(&self) -> BTreeSet<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// The metric that a series of that name belongs to.
+    pub(crate) fn family(&self, name: &str) -> Option<String> {
+        let mut found = self.0.iter();
+        let has = |metric: &Described| metric.series.keys().any(|series| bare(series) == name);
+        found.find(|(_, metric)| has(metric)).map(|(family, _)| family.clone())
+    }
+
+    /// Whether a series of that name has the label with that word.
+    pub(crate) fn has(&self, name: &str, label: &str, word: &str) -> bool {
+        let pair = format!("{label}=\"{word}\"");
+        self.all_series().any(|series| bare(series) == name && series.contains(&pair))
+    }
+
+    /// Whether any series has such a label.
+    pub(crate) fn has_label(&self, label: &str) -> bool {
+        let (first, further) = (format!("{{{label}=\""), format!(",{label}=\""));
+        self.all_series().any(|series| series.contains(&first) || series.contains(&further))
+    }
+
+    fn all_series(&self) -> impl Iterator<Item = &String> {
+        self.0.values().flat_map(|metric| metric.series.keys())
+    }
+}
+
+/// The name of a series without its labels.
+fn bare(series: &str) -> &str {
+    series.split('{').next().unwrap()
 }
 
 /// What stands behind the name of a metric of that kind in the names of its series.
@@ -75,13 +107,13 @@ fn suffixes(kind: &str) -> &'static [&'static str] {
 }
 
 /// Prometheus, where an operator has it.
-struct Prometheus {
+pub(crate) struct Prometheus {
     url: String,
     server: actix_web::dev::ServerHandle,
 }
 
 impl Prometheus {
-    fn of(app: &TestApp) -> Self {
+    pub(crate) fn of(app: &TestApp) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = web::metrics::serve(listener, app.app.clone()).unwrap();
@@ -94,7 +126,7 @@ impl Prometheus {
         Page::of(reqwest::get(format!("{}{path}", self.url)).await.unwrap()).await
     }
 
-    async fn scrape(&self) -> Scrape {
+    pub(crate) async fn scrape(&self) -> Scrape {
         let page = self.ask("/metrics").await;
         assert_eq!(page.status, 200);
         assert!(page.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
