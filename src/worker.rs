@@ -20,6 +20,23 @@ const ROUND: Duration = Duration::from_secs(10);
 /// How many of those lie between two rounds of forgetting.
 const ROUNDS_TO_FORGET: u32 = 60;
 
+/// How long lies between two comparisons of the carrier's list with our rows.
+const BETWEEN_COMPARISONS: Duration = Duration::from_mins(5);
+
+/// Compares the carrier's list with our rows, at once and then every five minutes, until `shutdown` turns true; what was
+/// begun is finished.
+pub async fn reconcile(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        if let Err(error) = app.reconcile(false).await {
+            tracing::error!(%error, "the carrier and our rows were not compared");
+        }
+        tokio::select! {
+            _ = shutdown.changed() => {}
+            () = sleep(BETWEEN_COMPARISONS) => {}
+        }
+    }
+}
+
 /// Works until `shutdown` turns true; what was begun is finished.
 pub async fn run(app: Arc<App>, shutdown: watch::Receiver<bool>) {
     tokio::join!(operations(&app, shutdown.clone()), rounds(&app, shutdown));

@@ -245,18 +245,20 @@ pub(super) fn revoke_held(
     if let Ok(state) = mask.revoke(by, until)
         && !already
     {
-        let operation = OperationId(secrets::random_uuid());
         masks::set_state(conn, mask.id, &state, now)?;
-        operations::insert(
-            conn,
-            operation,
-            mask.id,
-            Kind::Release,
-            &format!("release|{operation}"),
-            now,
-            until,
-        )?;
+        wish_release(conn, mask.id, now, until)?;
         audit::write(conn, now, actor, "mask revoked", mask.id.0, reason)?;
     }
     Ok(())
+}
+
+/// Writes the wish to give the mask's number back, due then.
+pub(super) fn wish_release(
+    conn: &mut Connection,
+    id: MaskId,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let operation = OperationId(secrets::random_uuid());
+    operations::insert(conn, operation, id, Kind::Release, &format!("release|{operation}"), now, until)
 }

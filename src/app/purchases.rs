@@ -13,7 +13,7 @@ use super::operations::pause;
 use crate::carrier::{Area, CarrierError};
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Chosen, Claimed, Next};
-use crate::db::{DbError, masks, numbers, stops};
+use crate::db::{DbError, masks, numbers, orphans, stops};
 use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::stop::{Spending, stops_purchases};
@@ -57,10 +57,14 @@ impl App {
     pub(super) async fn buy(&self, claimed: &Claimed) -> Result<(), DbError> {
         let id = claimed.mask;
         let mask = self.db.transaction(move |conn| masks::find_any(conn, id)).await?;
-        if mask.as_ref().is_some_and(|mask| mask.number.is_none()) {
+        let wished = mask.as_ref().is_some_and(|mask| mask.state == MaskState::Requested);
+        if wished && mask.as_ref().is_some_and(|mask| mask.number.is_none()) {
             return self
                 .fail(claimed, "The number that it was to ring was removed.", "the number is gone")
                 .await;
+        }
+        if mask.as_ref().is_some_and(|mask| mask.state == MaskState::Lost) {
+            return self.buy_back(claimed).await;
         }
         let Some(mask) = mask.filter(|mask| mask.state == MaskState::Requested) else {
             return self.settle(claimed, Next::Failed, Some("the mask is not wanted any more")).await;
@@ -150,7 +154,8 @@ impl App {
         let work = move |conn: &mut _| {
             // In this order: a number that turns from chosen to bought meanwhile is seen in one of the two.
             let chosen = operations::chosen_by_others(conn, claimed.id)?;
-            let known = masks::known_of(conn, &free, since)?;
+            let mut known = masks::known_of(conn, &free, since)?;
+            known.extend(orphans::known_of(conn, &free, since)?);
             for number in free {
                 let choice = Chosen::Number(number);
                 if known.contains(&number)
@@ -169,12 +174,17 @@ impl App {
 
     /// Chooses any number of a prefix. What came of it can be read back only if nobody else does so meanwhile.
     async fn choose_prefix(&self, claimed: &Claimed, prefix: &str) -> Result<Option<Found>, DbError> {
-        let (claimed, choice) = (claimed.clone(), Chosen::Prefix(prefix.to_owned()));
+        let (claimed, prefix) = (claimed.clone(), prefix.to_owned());
+        let choice = Chosen::Prefix(prefix.clone());
         let begun = Instant::now();
         let work = move |conn: &mut _| {
             let others = operations::chosen_by_others(conn, claimed.id)?;
             if others.iter().any(|chosen| matches!(chosen, Chosen::Prefix(_))) {
                 let busy = CarrierError::Unavailable("another purchase by area is under way".into());
+                return Ok(Some(Found::Trouble(busy)));
+            }
+            if orphans::is_one_going_back(conn, &prefix)? {
+                let busy = CarrierError::Unavailable("a number of that area is being given back".into());
                 return Ok(Some(Found::Trouble(busy)));
             }
             let ours = operations::set_chosen(conn, &claimed, &choice)?;
@@ -224,13 +234,17 @@ impl App {
         owned.retain(|number| number.digits().starts_with(&prefix));
         let since = self.now() - FALLOW;
         let work = move |conn: &mut _| {
-            let known = masks::known_of(conn, &owned, since)?;
+            let mut known = masks::known_of(conn, &owned, since)?;
+            known.extend(orphans::open_of(conn, &owned)?);
             Ok::<_, DbError>(owned.into_iter().find(|number| !known.contains(number)))
         };
         self.db.transaction(work).await
     }
 
     async fn bought(&self, claimed: &Claimed, mask: &Mask, number: PhoneNumber) -> Result<(), DbError> {
+        if mask.state == MaskState::Lost {
+            return self.bought_back(claimed).await;
+        }
         let (claimed, now, rest) = (claimed.clone(), self.now(), self.settings.limits.rest);
         let elsewhere =
             mask.wanted_prefix.as_ref().is_some_and(|prefix| !number.digits().starts_with(prefix));

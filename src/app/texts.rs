@@ -81,6 +81,16 @@ pub(super) struct MaskRevoked<'a> {
     pub(super) public_url: &'a str,
 }
 
+/// A letter to somebody whose mask was lost at the phone company, or is back.
+#[derive(Template)]
+#[template(path = "texts/mask_lost.txt")]
+pub(super) struct MaskLost<'a> {
+    pub(super) mask: &'a str,
+    pub(super) label: &'a str,
+    pub(super) is_back: bool,
+    pub(super) public_url: &'a str,
+}
+
 /// A letter whose text a template tells.
 pub(super) fn letter(to: EmailAddress, subject: &str, template: &impl Template) -> Letter {
     Letter { to, subject: subject.to_owned(), text: text(template) + "\n" }

@@ -1,7 +1,7 @@
 //! The command line, and the one place where the parts are put together.
 //!
 //! Whatever goes wrong ends as one message in plain words and exit code 1; a command that was written wrongly ends
-//! with 2.
+//! with 2. `maskline tropo reconcile` alone has a scale of its own.
 
 mod banner;
 mod compose;
@@ -9,6 +9,7 @@ mod database;
 mod develop;
 mod error;
 mod keys;
+mod reconcile;
 mod serve;
 mod setup;
 mod simulate;
@@ -87,6 +88,11 @@ enum Tropo {
     ///
     /// The printed settings are secrets: with --write they go into .env instead (readable by its owner alone).
     Setup(setup::Arguments),
+    /// Compare the numbers that Tropo has for us with our own list, and mend what differs
+    ///
+    /// The server does so by itself every five minutes. Ends with 0 if both agree, 1 if they differ, 2 if they could
+    /// not be compared.
+    Reconcile(reconcile::Arguments),
 }
 
 /// Does what the command line says.
@@ -100,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Keys(Keys::Status) => keys::status(),
         Command::Keys(Keys::Rotate) => keys::rotate(),
         Command::Tropo(Tropo::Setup(arguments)) => setup::run(&arguments),
+        Command::Tropo(Tropo::Reconcile(arguments)) => return reconcile::run(&arguments),
         Command::Simulate => simulate::run(),
         Command::Develop => develop::run(),
     };

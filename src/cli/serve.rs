@@ -72,7 +72,9 @@ async fn run(
 ) -> Result<(), CliError> {
     let server = web::serve(listener, app.clone(), settings)?;
     let (shutdown, watching) = watch::channel(false);
-    let mut worker = tokio::spawn(worker::run(app.clone(), watching));
+    let comparing = worker::reconcile(app.clone(), watching.clone());
+    let working = worker::run(app.clone(), watching);
+    let mut worker = tokio::spawn(async { tokio::join!(working, comparing) });
     let handle = server.handle();
     let mut server = pin!(server);
     up();

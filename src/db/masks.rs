@@ -13,8 +13,13 @@ use crate::domain::ids::{MaskId, NumberId, UserId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
 use crate::domain::phone::PhoneNumber;
 
-/// States in which a mask counts towards limits.
-const ALIVE: [&str; 3] = ["requested", "active", "paused"];
+/// Whether a mask counts towards limits: it is alive, or its lost number is being bought back.
+fn counts() -> SqlLiteral<Bool> {
+    sql(
+        "(state IN ('requested', 'active', 'paused') OR state = 'lost' AND EXISTS (SELECT 1 FROM operations o \
+         WHERE o.mask_id = masks.id AND o.kind = 'buy' AND o.finished_at IS NULL))",
+    )
+}
 /// Whether a mask holds its number; in the very words of the partial index, so that a kept plan can use it.
 fn holding() -> SqlLiteral<Bool> {
     sql("state IN ('active', 'paused', 'resting', 'releasing')")
@@ -158,13 +163,27 @@ pub fn hold_called(conn: &mut Connection, candidates: &[PhoneNumber]) -> Result<
     Ok(None)
 }
 
+/// What a lost mask was before its number went missing: losing it keeps the facts of that state.
+pub fn state_before_loss(conn: &mut Connection, id: MaskId) -> Result<MaskState, DbError> {
+    let row = masks::table.find(id.0).select(Row::as_select()).first(conn)?;
+    let (revoked, paused) = (row.revoked_by.is_some(), row.paused_by.is_some());
+    let word = if revoked {
+        "resting"
+    } else if paused {
+        "paused"
+    } else {
+        "active"
+    };
+    state(&Row { state: word.to_owned(), ..row })
+}
+
 /// Whether the number is a mask of ours, living or at rest.
 pub fn is_mask(conn: &mut Connection, number: PhoneNumber) -> Result<bool, DbError> {
     let held = masks::table.filter(masks::e164.eq(number.e164()).and(holding()));
     Ok(diesel::select(exists(held)).get_result(conn)?)
 }
 
-/// Those of the numbers that a mask of ours holds, or held and gave back after `since`.
+/// Those of the numbers that a mask of ours holds or has lost, or held and gave back after `since`.
 pub fn known_of(
     conn: &mut Connection,
     numbers: &[PhoneNumber],
@@ -173,7 +192,7 @@ pub fn known_of(
     let texts: Vec<String> = numbers.iter().map(PhoneNumber::e164).collect();
     let rows: Vec<Option<String>> = masks::table
         .filter(masks::e164.eq_any(texts))
-        .filter(holding().or(masks::released_at.gt(since)))
+        .filter(holding().or(masks::state.eq("lost")).or(masks::released_at.gt(since)))
         .select(masks::e164)
         .load(conn)?;
     Ok(rows.iter().flatten().filter_map(|e164| PhoneNumber::from_e164(e164)).collect())
@@ -188,7 +207,7 @@ pub fn find_held(conn: &mut Connection, number: PhoneNumber) -> Result<Option<Ma
 
 /// How many of the user's masks are alive.
 pub fn count_alive(conn: &mut Connection, user: UserId) -> Result<u32, DbError> {
-    let alive = masks::table.filter(masks::user_id.eq(user.0).and(masks::state.eq_any(ALIVE)));
+    let alive = masks::table.filter(masks::user_id.eq(user.0).and(counts()));
     Ok(u32::try_from(alive.count().get_result::<i64>(conn)?).unwrap_or(u32::MAX))
 }
 
@@ -334,7 +353,7 @@ pub fn count(conn: &mut Connection, user: UserId, now: DateTime<Utc>) -> Result<
         }
         query = match time {
             Some(time) => query.filter(masks::requested_at.gt(time).and(masks::state.ne("failed"))),
-            None => query.filter(masks::state.eq_any(ALIVE)),
+            None => query.filter(counts()),
         };
         Ok(query.first(conn)?)
     };

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
-use super::schema::operations;
+use super::schema::{masks, operations};
 use super::{Connection, DbError, hold_lock};
 use crate::domain::ids::{MaskId, OperationId, UserId};
 use crate::domain::phone::PhoneNumber;
@@ -50,7 +50,7 @@ impl Chosen {
         }
     }
 
-    fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str) -> Self {
         PhoneNumber::from_e164(text).map_or_else(|| Self::Prefix(text.to_owned()), Self::Number)
     }
 }
@@ -213,6 +213,44 @@ pub fn chosen_by_others(conn: &mut Connection, id: OperationId) -> Result<Vec<Ch
         .select(operations::chosen)
         .load(conn)?;
     Ok(rows.iter().flatten().map(|chosen| Chosen::read(chosen)).collect())
+}
+
+/// Whether a purchase that is not settled asked for the number, or for any that begins like it; nobody chooses until
+/// the end of the transaction.
+pub fn is_asked_for(conn: &mut Connection, number: PhoneNumber) -> Result<bool, DbError> {
+    let chosen = chosen_by_others(conn, OperationId(Uuid::nil()))?;
+    Ok(chosen.iter().any(|chosen| match chosen {
+        Chosen::Number(chosen) => *chosen == number,
+        Chosen::Prefix(prefix) => number.digits().starts_with(prefix),
+    }))
+}
+
+/// The newest wish that failed after it had asked for this very number: its mask has none, its owner's number is still
+/// registered, and it failed after `since`.
+pub fn failed_wish_for(
+    conn: &mut Connection,
+    number: PhoneNumber,
+    since: DateTime<Utc>,
+) -> Result<Option<MaskId>, DbError> {
+    let found: Option<Uuid> = operations::table
+        .inner_join(masks::table)
+        .filter(operations::kind.eq("buy").and(operations::state.eq("failed")))
+        .filter(operations::chosen.eq(number.e164()).and(operations::finished_at.gt(since)))
+        .filter(masks::state.eq("failed").and(masks::e164.is_null()).and(masks::number_id.is_not_null()))
+        .order(operations::finished_at.desc())
+        .select(masks::id)
+        .first(conn)
+        .optional()?;
+    Ok(found.map(MaskId))
+}
+
+/// Lets purchases that wait for a person because the carrier's list could not be read be looked for again.
+pub fn read_back_again(conn: &mut Connection, now: DateTime<Utc>) -> Result<usize, DbError> {
+    let waiting = operations::kind.eq("buy").and(operations::state.eq("needs_person"));
+    let again = diesel::update(operations::table.filter(waiting))
+        .set((operations::state.eq("unknown"), operations::next_at.eq(now)))
+        .execute(conn)?;
+    Ok(again)
 }
 
 /// How an operation goes on after a try.

@@ -119,6 +119,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
+        given_up_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -168,6 +169,47 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    orphans (id) {
+        id -> Uuid,
+        e164 -> Text,
+        state -> Text,
+        first_seen_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        sightings -> Int4,
+        mask_id -> Nullable<Uuid>,
+        note -> Nullable<Text>,
+        settled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    absences (mask_id) {
+        mask_id -> Uuid,
+        first_missed_at -> Timestamptz,
+        last_missed_at -> Timestamptz,
+        sightings -> Int4,
+    }
+}
+
+diesel::table! {
+    reconciliation (only_row) {
+        only_row -> Bool,
+        round -> Int8,
+        lease_until -> Nullable<Timestamptz>,
+        tried_at -> Nullable<Timestamptz>,
+        good_at -> Nullable<Timestamptz>,
+        good_size -> Nullable<Int4>,
+        alarm -> Nullable<Text>,
+        alarm_since -> Nullable<Timestamptz>,
+        doubted_size -> Nullable<Int4>,
+        believed_size -> Nullable<Int4>,
+        settings_fault -> Nullable<Text>,
+        settings_fault_since -> Nullable<Timestamptz>,
+        is_billed -> Nullable<Bool>,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(numbers -> users (user_id));
 diesel::joinable!(verifications -> numbers (number_id));
@@ -190,4 +232,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     talk,
     tallies,
     spending_stops,
+    orphans,
+    absences,
+    reconciliation,
 );

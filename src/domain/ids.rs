@@ -41,6 +41,10 @@ id!(
     OperationId
 );
 id!(
+    /// A number that the carrier has for us and no row explains.
+    OrphanId
+);
+id!(
     /// A call to a mask; also the opaque token in the addresses that tell how it goes on.
     CallId
 );

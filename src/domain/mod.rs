@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock, draws a random number or knows a framework: whatever the outside
 //! decides comes in as an argument.
 
+pub mod agreement;
 pub mod call;
 pub mod ids;
 pub mod limits;

@@ -13,10 +13,10 @@ use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::account::Refusal;
-use super::rest::reply;
+use super::rest::{self, reply};
 use super::switchboard::Switchboard;
 
 /// What goes wrong.
@@ -41,6 +41,20 @@ pub(crate) enum Kind {
     Unauthorized,
     /// The account may not do this.
     Forbidden,
+    /// An application's list of addresses is empty.
+    EmptyList,
+    /// It lacks every second of its numbers.
+    HalfList,
+    /// It names everything twice.
+    DoubledList,
+    /// It is the whole account's.
+    AccountList,
+}
+
+impl Kind {
+    fn is_about_lists(self) -> bool {
+        matches!(self, Self::EmptyList | Self::HalfList | Self::DoubledList | Self::AccountList)
+    }
 }
 
 /// A fault that is switched on.
@@ -81,10 +95,12 @@ impl Fault {
 
     fn strikes(&self, method: &Method, path: &str) -> bool {
         let buys = *method == Method::POST && resource(path) == Some("addresses");
+        let lists = *method == Method::GET && path.contains("/applications/") && path.ends_with("/addresses");
         self.times != Some(0)
             && self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()))
             && self.resource.as_deref().is_none_or(|wanted| Some(wanted) == resource(path))
             && (self.kind != Kind::NoneFree || buys)
+            && (!self.kind.is_about_lists() || lists)
     }
 }
 
@@ -118,6 +134,9 @@ pub(crate) async fn strike(
         Kind::Slow | Kind::ServerErrorAfter | Kind::ResetAfter => {
             return after_the_effect(&fault, next.call(request).await?.map_into_boxed_body()).await;
         }
+        Kind::EmptyList | Kind::HalfList | Kind::DoubledList | Kind::AccountList => {
+            return with_another_list(fault.kind, next.call(request).await?.map_into_boxed_body()).await;
+        }
         Kind::ServerError => server_error(),
         Kind::Html => HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
@@ -142,6 +161,32 @@ async fn after_the_effect(
             Ok(response)
         }
     }
+}
+
+/// The list that was asked for, spoiled.
+async fn with_another_list(
+    kind: Kind,
+    response: ServiceResponse,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let (request, answer) = response.into_parts();
+    let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap_or_default();
+    let mut list: Vec<Value> = serde_json::from_slice(&body).unwrap_or_default();
+    match kind {
+        Kind::EmptyList => list.clear(),
+        Kind::HalfList => {
+            let mut counted = 0;
+            list.retain(|address| {
+                counted += usize::from(address["type"] == "number");
+                address["type"] != "number" || counted % 2 == 0
+            });
+        }
+        Kind::DoubledList => list = [list.clone(), list].concat(),
+        _ => {
+            let board = request.app_data::<Data<Switchboard>>();
+            list = board.map(|board| rest::every_address(board)).unwrap_or_default();
+        }
+    }
+    Ok(ServiceResponse::new(request, HttpResponse::Ok().json(list)))
 }
 
 fn server_error() -> HttpResponse {

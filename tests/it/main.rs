@@ -20,6 +20,7 @@ mod operations;
 mod outages;
 mod privacy;
 mod reasons;
+mod reconciliation;
 mod schema;
 mod sizes;
 mod spending;

@@ -87,13 +87,13 @@ impl Tropo {
         Ok(numbers.filter(|number| number.digits().starts_with(prefix)).collect())
     }
 
-    /// All numbers of the application. One that cannot be read fails the whole list: left out, it would look
-    /// lost.
+    /// All numbers of the application, those of others left out should the list hold any. One that cannot be read
+    /// fails the whole list: left out, it would look lost.
     async fn held_numbers(&self) -> Result<Vec<PhoneNumber>, CarrierError> {
         let addresses = self.addresses(&self.application).await?;
         addresses
             .into_iter()
-            .filter(Address::is_number)
+            .filter(|address| address.is_number() && !address.is_of_another(&self.application))
             .map(|address| {
                 address
                     .phone_number()

@@ -97,9 +97,28 @@ pub(super) struct Address {
     token: Option<String>,
     username: Option<String>,
     channel: Option<String>,
+    application: Option<Scalar>,
+    #[serde(rename = "applicationId")]
+    application_id: Option<Scalar>,
 }
 
 impl Address {
+    /// Whether the reply says that it leads to another application than this one; short replies do not say.
+    pub(super) fn is_of_another(&self, application: &str) -> bool {
+        self.application().is_some_and(|named| named != application)
+    }
+
+    /// The id of the application that it leads to, from whichever place names it.
+    pub(super) fn application(&self) -> Option<String> {
+        let field = |field: &Option<Scalar>| field.clone().and_then(Scalar::identifier);
+        let in_path = self.href.as_deref().and_then(|href| {
+            let mut segments = href.split('/').skip_while(|segment| *segment != "applications");
+            segments.nth(1).map(str::to_owned)
+        });
+        let named = field(&self.application_id).or_else(|| tail(&field(&self.application)?)).or(in_path);
+        named.filter(|named| !named.is_empty())
+    }
+
     /// Whether it is a phone number; in 2010 these were called `did`.
     pub(super) fn is_number(&self) -> bool {
         self.is_of("number") || self.is_of("did")

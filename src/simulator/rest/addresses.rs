@@ -128,6 +128,11 @@ pub(crate) async fn of_account(board: Data<Switchboard>, request: HttpRequest) -
     reply::answer(Ok(Value::Array(list)))
 }
 
+/// All addresses of the account, as the listing of an application would show them if it were not its own alone.
+pub(crate) fn every_address(board: &Switchboard) -> Vec<Value> {
+    board.account.read(|account| everything(board, account))
+}
+
 fn everything(board: &Switchboard, account: &Account) -> Vec<Value> {
     account
         .applications()

@@ -17,6 +17,7 @@ use actix_web::web::{self, Data};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+pub(crate) use self::addresses::every_address;
 use super::switchboard::Switchboard;
 use super::{faults, rest};
 use crate::secrets;

@@ -1,5 +1,6 @@
 //! A whole deployment per test: a database of its own, a simulator of its own, a clock that is moved by hand.
 
+mod agreement;
 mod client;
 mod database;
 mod line;
@@ -28,6 +29,7 @@ use maskline::secrets::Secret;
 use maskline::simulator::{self, Simulator};
 use maskline::{web, worker};
 
+pub(crate) use agreement::agreement;
 pub(crate) use client::{Client, Page};
 pub(crate) use database::Database;
 pub(crate) use line::Line;
@@ -40,6 +42,8 @@ pub(crate) const CALLER: &str = "+14155550123";
 pub(crate) const PASSWORD: &str = "copper violin seventeen marsh";
 pub(crate) const WEBHOOK_KEY: &str = "a-webhook-key-of-tests-0123456789";
 pub(crate) const ACCOUNT: &str = "33932";
+/// The id of the first application that is made in a simulator, which is a deployment's own.
+pub(crate) const OUR_APPLICATION: &str = "300001";
 
 /// A deployment that runs for one test.
 pub(crate) struct TestApp {

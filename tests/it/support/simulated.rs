@@ -118,6 +118,15 @@ impl Simulated {
         assert!(request.send().await.unwrap().status().is_success());
     }
 
+    /// Makes another application of the account; its id is the answer.
+    pub(crate) async fn another_application(&self) -> String {
+        let wish = json!({"name": "Another", "platform": "webapi", "voiceUrl": "http://127.0.0.1:9/"});
+        let request = self.http.post(format!("{}/v1/applications", self.base)).json(&wish);
+        let made: Value =
+            request.basic_auth("tester", Some("not a secret")).send().await.unwrap().json().await.unwrap();
+        made["href"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    }
+
     /// Sets how many numbers are free in an area.
     pub(crate) async fn stock(&self, prefix: &str, stock: Value) {
         let url = format!("{}/simulator/stock/{prefix}", self.base);

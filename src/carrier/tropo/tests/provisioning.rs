@@ -92,8 +92,11 @@ async fn areas_of_all_ages_are_listed() {
 #[tokio::test]
 async fn our_numbers_are_read_from_lists_of_all_ages() {
     let href = "https://api.tropo.com/rest/v1/applications/123456/addresses";
+    let mut inum = vector("provisioning-gem-address-get-inum")["expected"]["body"].clone();
+    // It was recorded of another application; here it stands in the list of ours.
+    inum["href"] = json!(format!("{href}/number/883510001812716"));
     let list = json!([
-        vector("provisioning-gem-address-get-inum")["expected"]["body"],
+        inum,
         { "href": format!("{href}/number/+14075551234"), "type": "number", "prefix": "1407",
           "number": "4075551234", "city": "Orlando", "state": "FL" },
         { "href": format!("{href}/number/+14195550150"), "type": "number", "number": "+14195550150" },
@@ -112,6 +115,22 @@ async fn our_numbers_are_read_from_lists_of_all_ages() {
     assert_eq!(client.owned().await, Ok(expected.map(number).to_vec()));
     assert_eq!(client.owned().await, Ok(vec![]));
     assert_eq!(tropo.requests()[0].line, "GET /v1/applications/123456/addresses");
+}
+
+#[tokio::test]
+async fn numbers_that_a_list_says_are_of_another_application_are_left_out() {
+    let of = |id: &str| format!("https://api.tropo.com/rest/v1/applications/{id}");
+    let list = json!([
+        { "type": "number", "number": "+14075550150", "href": format!("{}/addresses/number/+14075550150", of("123456")) },
+        { "type": "number", "number": "+14075550151", "href": format!("{}/addresses/number/+14075550151", of("999999")) },
+        { "type": "number", "number": "+14075550152", "application": of("999999") },
+        { "type": "number", "number": "+14075550153", "applicationId": 999_999 },
+        { "type": "number", "number": "+14075550154", "applicationId": "123456", "application": of("123456") },
+        { "type": "number", "number": "+14075550155" },
+    ]);
+    let tropo = PretendTropo::answering(vec![Reply::json(200, &list)]);
+    let ours = ["+14075550150", "+14075550154", "+14075550155"].map(number);
+    assert_eq!(tropo.patient_client().owned().await, Ok(ours.to_vec()));
 }
 
 #[tokio::test]

@@ -1,0 +1,2 @@
+ALTER TABLE operations DROP COLUMN given_up_at;
+DROP TABLE reconciliation, absences, orphans;
