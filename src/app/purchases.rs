@@ -27,6 +27,9 @@ const SECOND_LOOK: TimeDelta = TimeDelta::seconds(30);
 const ABSENCES: i32 = 2;
 /// How long a number that was given back is not bought again.
 const FALLOW: TimeDelta = TimeDelta::days(90);
+/// How long after a choice was written down the carrier may still be asked for it: one who stood still in between would
+/// otherwise ask while another looks whether they had.
+const FRESH: Duration = Duration::from_secs(15);
 /// How long other areas are searched within one try; the lease is a minute.
 const SEARCH: Duration = Duration::from_secs(30);
 /// How many other areas are asked, one by one, before the country as a whole.
@@ -40,8 +43,8 @@ const STOPPED: &str = "The people who run this service have stopped new masks fo
 
 /// What a search for a number came to.
 enum Found {
-    /// This was chosen, and written down.
-    Chosen(Chosen),
+    /// This was chosen, and written down after then.
+    Chosen(Chosen, Instant),
     /// There is none in the whole country.
     Nothing,
     /// The carrier did not answer as it should.
@@ -70,8 +73,11 @@ impl App {
             return self.fail(claimed, STOPPED, "purchases are stopped").await;
         }
         let bought = match self.choose(claimed, &mask).await? {
-            Found::Chosen(Chosen::Number(number)) => self.carrier.buy(number).await.map(|()| number),
-            Found::Chosen(Chosen::Prefix(prefix)) => self.carrier.buy_any(&prefix).await,
+            Found::Chosen(_, at) if at.elapsed() > FRESH => {
+                return self.settle(claimed, Next::Again(self.now()), Some("it stood still")).await;
+            }
+            Found::Chosen(Chosen::Number(number), _) => self.carrier.buy(number).await.map(|()| number),
+            Found::Chosen(Chosen::Prefix(prefix), _) => self.carrier.buy_any(&prefix).await,
             Found::Nothing => return self.fail(claimed, NONE_FREE, "none free").await,
             Found::Trouble(error) => return self.not_done(claimed, &error).await,
             Found::NotOurs => return Ok(()),
@@ -144,11 +150,12 @@ impl App {
     /// in the same step it is written down, so that no two wishes choose the same.
     async fn choose_of(&self, claimed: &Claimed, free: Vec<PhoneNumber>) -> Result<Option<Found>, DbError> {
         let (claimed, since, sealer) = (claimed.clone(), self.now() - FALLOW, self.sealer.clone());
+        let begun = Instant::now();
         let work = move |conn: &mut _| {
             // In this order: a number that turns from chosen to bought meanwhile is seen in one of the two.
             let chosen = operations::chosen_by_others(conn, claimed.id)?;
             let mut known = masks::known_of(conn, &free, since)?;
-            known.extend(orphans::open_of(conn, &free)?);
+            known.extend(orphans::known_of(conn, &free, since)?);
             for number in free {
                 let choice = Chosen::Number(number);
                 if known.contains(&number)
@@ -158,7 +165,7 @@ impl App {
                     continue;
                 }
                 let ours = operations::set_chosen(conn, &claimed, &choice)?;
-                return Ok(Some(if ours { Found::Chosen(choice) } else { Found::NotOurs }));
+                return Ok(Some(if ours { Found::Chosen(choice, begun) } else { Found::NotOurs }));
             }
             Ok::<_, DbError>(None)
         };
@@ -169,6 +176,7 @@ impl App {
     async fn choose_prefix(&self, claimed: &Claimed, prefix: &str) -> Result<Option<Found>, DbError> {
         let (claimed, prefix) = (claimed.clone(), prefix.to_owned());
         let choice = Chosen::Prefix(prefix.clone());
+        let begun = Instant::now();
         let work = move |conn: &mut _| {
             let others = operations::chosen_by_others(conn, claimed.id)?;
             if others.iter().any(|chosen| matches!(chosen, Chosen::Prefix(_))) {
@@ -180,7 +188,7 @@ impl App {
                 return Ok(Some(Found::Trouble(busy)));
             }
             let ours = operations::set_chosen(conn, &claimed, &choice)?;
-            Ok::<_, DbError>(Some(if ours { Found::Chosen(choice) } else { Found::NotOurs }))
+            Ok::<_, DbError>(Some(if ours { Found::Chosen(choice, begun) } else { Found::NotOurs }))
         };
         self.db.transaction(work).await
     }

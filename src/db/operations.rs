@@ -1,6 +1,8 @@
 //! Wishes about masks at the carrier: written down before they are sent, claimed one by one.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
@@ -258,7 +260,8 @@ pub enum Next {
     Again(DateTime<Utc>),
     /// Nobody knows; it is looked for then.
     LookFor(DateTime<Utc>),
-    /// It was looked for in vain, and is looked for again then.
+    /// It was looked for in vain, and is looked for again then, though not before 30 s have passed by the database's
+    /// clock: a server whose own is ahead would look twice at once.
     Absent(DateTime<Utc>),
     /// Done.
     Succeeded,
@@ -266,6 +269,10 @@ pub enum Next {
     Failed,
     /// Only a person can go on.
     NeedsPerson,
+}
+
+fn in_half_a_minute() -> SqlLiteral<Nullable<Timestamptz>> {
+    sql("clock_timestamp() + interval '30 seconds'")
 }
 
 /// Settles a try, and gives the lease back.
@@ -293,7 +300,8 @@ pub fn settle(
             .execute(conn)?,
         Next::Absent(at) => diesel::update(target)
             .set((
-                common,
+                operations::last_error.eq(error),
+                operations::lease_until.eq(in_half_a_minute()),
                 operations::state.eq("unknown"),
                 operations::next_at.eq(at),
                 operations::absences.eq(operations::absences + 1),

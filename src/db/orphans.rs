@@ -153,6 +153,22 @@ pub fn open_of(conn: &mut Connection, numbers: &[PhoneNumber]) -> Result<Vec<Pho
     Ok(rows.iter().filter_map(|e164| PhoneNumber::from_e164(e164)).collect())
 }
 
+/// Those of the numbers that are orphans which are not settled, or were given back after `since`: another server may
+/// still be about to give one back a second time.
+pub fn known_of(
+    conn: &mut Connection,
+    numbers: &[PhoneNumber],
+    since: DateTime<Utc>,
+) -> Result<Vec<PhoneNumber>, DbError> {
+    let texts: Vec<String> = numbers.iter().map(PhoneNumber::e164).collect();
+    let given_back = orphans::state.eq("released").and(orphans::settled_at.gt(since).assume_not_null());
+    let rows: Vec<String> = orphans::table
+        .filter(orphans::e164.eq_any(texts).and(orphans::state.eq_any(OPEN).or(given_back)))
+        .select(orphans::e164)
+        .load(conn)?;
+    Ok(rows.iter().filter_map(|e164| PhoneNumber::from_e164(e164)).collect())
+}
+
 /// Whether a number that begins so is on its way back to the carrier.
 pub fn is_one_going_back(conn: &mut Connection, prefix: &str) -> Result<bool, DbError> {
     let going = orphans::table.filter(

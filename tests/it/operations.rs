@@ -111,9 +111,9 @@ async fn a_purchase_that_was_not_made_is_looked_for_twice_before_another_is_trie
         app.clock.advance(TimeDelta::seconds(1));
         assert!(step(&app).await, "it is looked for once");
         assert_eq!(states(&app).await, "requested|unknown", "{kind}");
-        app.clock.advance(TimeDelta::seconds(29));
+        app.later(TimeDelta::seconds(29)).await;
         assert!(!step(&app).await, "and 30 s later once more");
-        app.clock.advance(TimeDelta::seconds(1));
+        app.later(TimeDelta::seconds(1)).await;
         assert!(step(&app).await);
         assert_eq!(states(&app).await, "requested|intended", "{kind}");
         assert_eq!(app.simulator.ledger().await.0.len(), 0);
@@ -214,7 +214,7 @@ async fn a_crash_at_any_moment_of_a_purchase_is_mended() {
         app.database.execute(&dies("- interval '1 second'")).await;
         for _ in 0..4 {
             step(&app).await;
-            app.clock.advance(TimeDelta::seconds(31));
+            app.later(TimeDelta::seconds(31)).await;
         }
         assert_bought_once(&app).await;
     }
@@ -333,4 +333,19 @@ async fn a_release_that_is_refused_waits_for_a_person() {
     app.work().await;
     assert_eq!(states(&app).await, "releasing|needs_person");
     assert_eq!(app.simulator.ledger().await.1, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_clock_is_ahead_does_not_look_twice_at_once() {
+    let (app, mut ada, number) = by_hand().await;
+    spoil(&app, "reset-before").await;
+    wish(&mut ada, &number).await;
+    assert!(step(&app).await);
+    app.clock.advance(TimeDelta::seconds(1));
+    assert!(step(&app).await, "it is looked for once");
+    app.clock.advance(TimeDelta::hours(1));
+    assert!(!step(&app).await, "an hour by this server's clock, a moment by the database's");
+    app.later(TimeDelta::seconds(31)).await;
+    app.work().await;
+    assert_bought_once(&app).await;
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeZone as _, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use maskline::app::{App, Channels, Settings};
 use maskline::carrier::Channel;
 use maskline::carrier::tropo::client::{Settings as TropoSettings, Tropo};
@@ -278,6 +278,15 @@ impl TestApp {
     /// Lets the worker do all that is due now.
     pub(crate) async fn work(&self) {
         while self.app.step().await.unwrap() {}
+    }
+
+    /// Time passes, for the clock of the servers and for that of the database alike.
+    pub(crate) async fn later(&self, time: TimeDelta) {
+        self.clock.advance(time);
+        let seconds = time.num_seconds();
+        let statement =
+            format!("UPDATE operations SET lease_until = lease_until - interval '{seconds} seconds'");
+        self.database.execute(&statement).await;
     }
 
     /// The carrier is gone: nothing listens at its address any more.
