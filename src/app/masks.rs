@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::App;
 use super::quotas::{MaskLimit, room_to_buy, room_to_restore};
+use super::servers::Reach;
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Kind};
 use crate::db::{Connection, DbError, masks, numbers, users};
@@ -150,24 +151,25 @@ impl App {
     }
 
     /// The mask turns callers away until it is resumed.
-    pub async fn pause_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+    pub async fn pause_mask(&self, user: UserId, id: MaskId) -> Result<Reach, ChangeError> {
         self.change(user, id, "mask paused", |mask| mask.pause(StoppedBy::Owner)).await
     }
 
     /// The mask rings again.
-    pub async fn resume_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+    pub async fn resume_mask(&self, user: UserId, id: MaskId) -> Result<Reach, ChangeError> {
         self.change(user, id, "mask resumed", |mask| mask.resume(StoppedBy::Owner)).await
     }
 
-    /// The mask rings nobody from now on.
-    pub async fn revoke_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+    /// The mask rings nobody from now on, on every server that the change has reached.
+    pub async fn revoke_mask(&self, user: UserId, id: MaskId) -> Result<Reach, ChangeError> {
         let (now, rest) = (self.now(), self.settings.limits.rest);
         let work = move |conn: &mut _| {
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
             mask.revoke(StoppedBy::Owner, now + rest)?;
-            Ok(revoke_held(conn, &mask, Actor::User(user), "", now, rest)?)
+            Ok::<_, ChangeError>(revoke_held(conn, &mask, Actor::User(user), "", now, rest)?)
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        Ok(self.reached().await)
     }
 
     /// The mask comes back from its rest, onto the number it led to, or onto another of the owner's.
@@ -176,7 +178,7 @@ impl App {
         user: UserId,
         id: MaskId,
         onto: Option<NumberId>,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Reach, ChangeError> {
         let (now, limits) = (self.now(), self.settings.limits.clone());
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
@@ -193,9 +195,10 @@ impl App {
             }
             masks::set_number(conn, id, number)?;
             masks::set_state(conn, id, &state, now)?;
-            Ok(audit::write(conn, now, Actor::User(user), "mask restored", id.0, "")?)
+            Ok::<_, ChangeError>(audit::write(conn, now, Actor::User(user), "mask restored", id.0, "")?)
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        Ok(self.reached().await)
     }
 
     async fn change(
@@ -204,7 +207,7 @@ impl App {
         id: MaskId,
         action: &'static str,
         step: impl FnOnce(&Mask) -> Result<MaskState, WrongState> + Send + 'static,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Reach, ChangeError> {
         let now = self.now();
         let work = move |conn: &mut _| {
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
@@ -213,9 +216,10 @@ impl App {
                 masks::set_state(conn, id, &state, now)?;
                 audit::write(conn, now, Actor::User(user), action, id.0, "")?;
             }
-            Ok(())
+            Ok::<_, ChangeError>(())
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        Ok(self.reached().await)
     }
 }
 
