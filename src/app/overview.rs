@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::App;
 use super::numbers::OwnNumber;
 use crate::db::calls::{self, LoggedCall};
-use crate::db::{DbError, masks, numbers, review, spend};
+use crate::db::{DbError, masks, numbers, operations, review, spend};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
 use crate::domain::phone::PhoneNumber;
@@ -65,6 +65,8 @@ pub enum ShownCaller {
 pub struct ShownMask {
     /// The mask.
     pub mask: Mask,
+    /// Whether it was cancelled, and nobody knows yet whether it was bought all the same.
+    pub is_given_up: bool,
     /// The number it leads to.
     pub number: Option<OwnNumber>,
     /// A page of its calls, the newest first.
@@ -121,11 +123,13 @@ impl App {
             let (log, calls_in_all) = calls::log(conn, id, page)?;
             let days = by_day(calls::by_quarter(conn, id, since)?, zone);
             let talked = spend::talked(conn, id, now)?;
-            Ok::<_, DbError>(Some((mask, number, log, (calls_in_all, talked), days)))
+            let is_given_up = operations::is_given_up(conn, id)?;
+            Ok::<_, DbError>(Some((mask, is_given_up, number, log, (calls_in_all, talked), days)))
         };
         let found = self.db.transaction(work).await?;
-        Ok(found.map(|(mask, number, log, (calls_in_all, talked), days)| ShownMask {
+        Ok(found.map(|(mask, is_given_up, number, log, (calls_in_all, talked), days)| ShownMask {
             mask,
+            is_given_up,
             number: number.as_ref().map(|stored| self.own_number(stored)),
             calls: log.into_iter().map(|call| self.shown_call(call)).collect(),
             calls_in_all,

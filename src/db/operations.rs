@@ -1,7 +1,7 @@
 //! Wishes about masks at the carrier: written down before they are sent, claimed one by one.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
+use diesel::dsl::{exists, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
@@ -226,7 +226,7 @@ pub fn is_asked_for(conn: &mut Connection, number: PhoneNumber) -> Result<bool, 
 }
 
 /// The newest wish that failed after it had asked for this very number: its mask has none, its owner's number is still
-/// registered, and it failed after `since`.
+/// registered, it failed after `since`, and nobody gave it up.
 pub fn failed_wish_for(
     conn: &mut Connection,
     number: PhoneNumber,
@@ -236,6 +236,7 @@ pub fn failed_wish_for(
         .inner_join(masks::table)
         .filter(operations::kind.eq("buy").and(operations::state.eq("failed")))
         .filter(operations::chosen.eq(number.e164()).and(operations::finished_at.gt(since)))
+        .filter(operations::given_up_at.is_null())
         .filter(masks::state.eq("failed").and(masks::e164.is_null()).and(masks::number_id.is_not_null()))
         .order(operations::finished_at.desc())
         .select(masks::id)
@@ -330,4 +331,29 @@ pub fn withdraw_release(conn: &mut Connection, mask: MaskId, now: DateTime<Utc>)
         .set((operations::state.eq("withdrawn"), operations::finished_at.eq(now)))
         .execute(conn)?;
     Ok(withdrawn > 0)
+}
+
+/// Gives the wish to buy the mask's number up; tells whether it was withdrawn. It is where nothing was asked for yet:
+/// whoever works on it chooses nothing any more. Elsewhere it goes on until it is known what came of it.
+pub fn give_up(conn: &mut Connection, mask: MaskId, now: DateTime<Utc>) -> Result<bool, DbError> {
+    let wish = || {
+        let of_mask = operations::mask_id.eq(mask.0).and(operations::kind.eq("buy"));
+        operations::table.filter(of_mask.and(operations::finished_at.is_null()))
+    };
+    let withdrawn = diesel::update(wish().filter(operations::chosen.is_null()))
+        .set((operations::state.eq("withdrawn"), operations::finished_at.eq(now)))
+        .execute(conn)?;
+    if withdrawn == 0 {
+        diesel::update(wish().filter(operations::given_up_at.is_null()))
+            .set(operations::given_up_at.eq(now))
+            .execute(conn)?;
+    }
+    Ok(withdrawn > 0)
+}
+
+/// Whether the wish to buy the mask's number was given up and is not settled yet.
+pub fn is_given_up(conn: &mut Connection, mask: MaskId) -> Result<bool, DbError> {
+    let given_up = operations::given_up_at.is_not_null().and(operations::finished_at.is_null());
+    let wish = operations::table.filter(operations::mask_id.eq(mask.0).and(given_up));
+    Ok(diesel::select(exists(wish)).get_result(conn)?)
 }

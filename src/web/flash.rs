@@ -14,6 +14,7 @@ pub(super) enum Flash {
     SignedIn,
     SignedOut,
     MaskRequested,
+    MaskCancelled,
     LabelSaved,
     MaskPaused,
     MaskResumed,
@@ -33,7 +34,7 @@ pub(super) enum Flash {
     SpendingGoesOn,
 }
 
-const ALL: [(Flash, &str, &str, &str); 23] = [
+const ALL: [(Flash, &str, &str, &str); 24] = [
     (
         Flash::Welcome,
         "welcome",
@@ -55,6 +56,7 @@ const ALL: [(Flash, &str, &str, &str); 23] = [
     (Flash::SignedIn, "signed-in", "success", "You are signed in."),
     (Flash::SignedOut, "signed-out", "success", "You are signed out."),
     (Flash::MaskRequested, "mask-requested", "success", "This is your new mask."),
+    (Flash::MaskCancelled, "mask-cancelled", "success", "The mask is cancelled."),
     (Flash::LabelSaved, "label-saved", "success", "The name is saved."),
     (
         Flash::MaskPaused,

@@ -32,6 +32,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/masks/new", &["GET"]),
     ("/masks/{id}", &["GET"]),
     ("/masks/{id}/label", &["POST"]),
+    ("/masks/{id}/cancellation", &["POST"]),
     ("/masks/{id}/pause", &["POST"]),
     ("/masks/{id}/resumption", &["POST"]),
     ("/masks/{id}/revocation", &["GET", "POST"]),
@@ -110,6 +111,7 @@ fn pages(service: &mut web::ServiceConfig) {
         .route("/masks/new", page().to(masks::new))
         .route("/masks/{id}", page().to(masks::show))
         .route("/masks/{id}/label", web::post().to(masks::label))
+        .route("/masks/{id}/cancellation", web::post().to(masks::cancel))
         .route("/masks/{id}/pause", web::post().to(masks::pause))
         .route("/masks/{id}/resumption", web::post().to(masks::resume))
         .service(

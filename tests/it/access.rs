@@ -40,6 +40,7 @@ const TABLE: &[Row] = &[
     ("GET", "/masks/new", [SIGN_IN, MASKS, "200", MASKS]),
     ("GET", "/masks/{id}", [SIGN_IN, "404", "200", "404"]),
     ("POST", "/masks/{id}/label", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
+    ("POST", "/masks/{id}/cancellation", [SIGN_IN, "404", "422", "404"]),
     ("POST", "/masks/{id}/pause", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
     ("POST", "/masks/{id}/resumption", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
     ("GET", "/masks/{id}/revocation", [SIGN_IN, "404", "200", "404"]),

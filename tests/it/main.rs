@@ -9,6 +9,7 @@ mod access;
 mod accounts;
 mod admin;
 mod calls;
+mod cancelling;
 mod command_line;
 mod devices;
 mod dump;

@@ -8,7 +8,7 @@ mod rules;
 mod state;
 mod steps;
 
-use protocol::{AGREEMENT, NOT_LOST, ONE_MASK, ONE_PURCHASE, QUOTA, RENTED};
+use protocol::{AGREEMENT, CANCELLED, NOT_LOST, ONE_MASK, ONE_PURCHASE, QUOTA, RENTED};
 use rules::{KEPT, Rules};
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
@@ -24,7 +24,7 @@ fn look(rules: Rules, until: HasDiscoveries) -> (usize, Vec<(&'static str, Strin
     let checked = rules.checker().finish_when(until).spawn_bfs().join();
     assert!(checked.is_done());
     let found = checked.discoveries().into_iter();
-    let failures = [ONE_PURCHASE, ONE_MASK, RENTED, NOT_LOST, QUOTA, AGREEMENT];
+    let failures = [ONE_PURCHASE, ONE_MASK, RENTED, NOT_LOST, QUOTA, CANCELLED, AGREEMENT];
     let broken = found.filter(|(name, _)| failures.contains(name));
     let broken = broken.map(|(name, path)| (name, format!("{:?}", path.into_actions())));
     let broken = broken.collect();
@@ -77,6 +77,8 @@ const BROKEN: &[(&str, Rules, &str)] = &[
     ("one sighting is enough", Rules { two_sightings: false, ..RECONCILING }, NOT_LOST),
     ("an open purchase explains nothing", Rules { choices_explain: false, ..RECONCILING }, RENTED),
     ("what was given back is bought at once", Rules { fallow: false, ..RECONCILING }, RENTED),
+    ("what is cancelled is forgotten", Rules { cancelled_is_looked_for: false, ..BUYING }, AGREEMENT),
+    ("what is cancelled and bought rings", Rules { cancelled_rests: false, ..BUYING }, CANCELLED),
     ("a mask that comes back does not count", Rules { restored_count: false, ..FULL }, QUOTA),
 ];
 

@@ -38,6 +38,10 @@ pub(crate) struct Rules {
     pub(crate) fallow: bool,
     /// A mask that is brought back counts as well.
     pub(crate) restored_count: bool,
+    /// What was cancelled after it had been asked for is looked for first.
+    pub(crate) cancelled_is_looked_for: bool,
+    /// What was cancelled and bought all the same rests at once.
+    pub(crate) cancelled_rests: bool,
 }
 
 /// All rules, kept.
@@ -58,4 +62,6 @@ pub(crate) const KEPT: Rules = Rules {
     choices_explain: true,
     fallow: true,
     restored_count: true,
+    cancelled_is_looked_for: true,
+    cancelled_rests: true,
 };

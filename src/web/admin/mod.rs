@@ -16,7 +16,7 @@ use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use crate::app::admin::{AdminError, ReviewedMask, Rings};
 use crate::db::review::{PAGE, Search};
 use crate::domain::ids::MaskId;
-use crate::domain::mask::{MaskState, STATE_WORDS};
+use crate::domain::mask::{Mask, MaskState, STATE_WORDS, StoppedBy};
 
 const STATES: [(&str, &str); 8] = [
     ("requested", "Being set up"),
@@ -112,8 +112,14 @@ fn row(reviewed: ReviewedMask, admin: &Admin) -> AdminMaskView {
         made: moment(listed.mask.requested_at, now, zone),
         last_call: listed.last_call.map(|at| moment(at, now, zone)),
         calls: listed.calls,
-        may_revoke: matches!(listed.mask.state, MaskState::Active | MaskState::Paused { .. }),
+        may_revoke: may_revoke(&listed.mask),
     }
+}
+
+/// Whether there is anything left to revoke: a rest that an admin began, or took over, is none.
+fn may_revoke(mask: &Mask) -> bool {
+    let revoked = mask.revoke(StoppedBy::Admin, mask.requested_at);
+    revoked.is_ok_and(|revoked| revoked != mask.state)
 }
 
 #[derive(Template)]
@@ -125,6 +131,7 @@ struct RevokePage {
     number: Option<Number>,
     owner: String,
     rest_days: i64,
+    rests_until: Option<Moment>,
     reason: String,
 }
 
@@ -149,6 +156,10 @@ async fn revoke_page(
         number: mask.phone.map(Number::from),
         owner,
         rest_days: app.settings().limits.rest.num_days(),
+        rests_until: match mask.state {
+            MaskState::Resting { until, .. } => Some(moment(until, app.now(), admin.0.zone())),
+            _ => None,
+        },
         reason,
     })
 }

@@ -196,6 +196,15 @@ pub(super) async fn resume(
     changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskResumed).await
 }
 
+pub(super) async fn cancel(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let changed = signed_in.app().cancel_mask(signed_in.user.id, MaskId(*id)).await;
+    changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskCancelled).await
+}
+
 pub(super) async fn restore(
     signed_in: SignedIn,
     id: web::Path<Uuid>,
