@@ -27,6 +27,7 @@ pub mod sessions;
 pub mod spending;
 mod texts;
 pub mod users;
+pub mod waiting;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

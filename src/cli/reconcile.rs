@@ -122,6 +122,8 @@ fn fate_said(fate: &Fate, dry_run: bool) -> String {
             format!("it is not known whether it was given back ({error}); the next run sees")
         }
         Fate::Explained => "something here explains it after all, or it is settled".into(),
+        Fate::AskedFor => "a purchase that is not settled may have bought it: that is found out first".into(),
+        Fate::Kept => "a person keeps it".into(),
         Fate::Waits => "waits for the next run, as a few are given back in each".into(),
     }
 }

@@ -31,6 +31,14 @@ impl Kind {
             Self::Release => "release",
         }
     }
+
+    pub(super) fn read(word: &str) -> Result<Self, DbError> {
+        match word {
+            "buy" => Ok(Self::Buy),
+            "release" => Ok(Self::Release),
+            _ => Err(DbError::Unreadable("operations.kind")),
+        }
+    }
 }
 
 /// What the carrier is asked for.
@@ -160,15 +168,10 @@ pub fn claim(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<Claimed
 }
 
 fn claimed(row: &ClaimedRow) -> Result<Claimed, DbError> {
-    let kind = match row.kind.as_str() {
-        "buy" => Kind::Buy,
-        "release" => Kind::Release,
-        _ => return Err(DbError::Unreadable("operations.kind")),
-    };
     Ok(Claimed {
         id: OperationId(row.id),
         mask: MaskId(row.mask_id),
-        kind,
+        kind: Kind::read(&row.kind)?,
         unclear: row.was != "intended",
         chosen: row.chosen.as_deref().map(Chosen::read),
         attempts: row.attempts,
@@ -252,6 +255,21 @@ pub fn read_back_again(conn: &mut Connection, now: DateTime<Utc>) -> Result<usiz
         .set((operations::state.eq("unknown"), operations::next_at.eq(now)))
         .execute(conn)?;
     Ok(again)
+}
+
+/// Lets the operation go on if it waits for a person; what came of it before is unclear.
+pub fn resume(conn: &mut Connection, id: OperationId, now: DateTime<Utc>) -> Result<bool, DbError> {
+    let waiting = operations::table.find(id.0).filter(operations::state.eq("needs_person"));
+    let resumed = diesel::update(waiting)
+        .set((operations::state.eq("unknown"), operations::next_at.eq(now)))
+        .execute(conn)?;
+    Ok(resumed > 0)
+}
+
+/// Whether anything is wished about the mask that is not settled.
+pub fn is_open(conn: &mut Connection, mask: MaskId) -> Result<bool, DbError> {
+    let open = operations::mask_id.eq(mask.0).and(operations::finished_at.is_null());
+    Ok(diesel::select(exists(operations::table.filter(open))).get_result(conn)?)
 }
 
 /// How an operation goes on after a try.

@@ -32,9 +32,19 @@ pub(super) enum Flash {
     QuotaSaved,
     SpendingStopped,
     SpendingGoesOn,
+    OperationResumed,
+    OrphanKept,
+    OrphanNotKept,
+    OrphanGivenBack,
+    OrphanRefused,
+    OrphanUnclear,
+    OrphanAskedFor,
+    MaskToBeBoughtBack,
+    ListBelieved,
+    SettledMeanwhile,
 }
 
-const ALL: [(Flash, &str, &str, &str); 24] = [
+const ALL: [(Flash, &str, &str, &str); 34] = [
     (
         Flash::Welcome,
         "welcome",
@@ -89,6 +99,56 @@ const ALL: [(Flash, &str, &str, &str); 24] = [
     (Flash::QuotaSaved, "quota-saved", "success", "The limits are saved."),
     (Flash::SpendingStopped, "spending-stopped", "success", "That spending is stopped."),
     (Flash::SpendingGoesOn, "spending-goes-on", "success", "That spending goes on."),
+    (
+        Flash::OperationResumed,
+        "operation-resumed",
+        "success",
+        "It is tried again now. If it cannot be settled, it is back here in a moment.",
+    ),
+    (Flash::OrphanKept, "orphan-kept", "success", "The number is kept."),
+    (
+        Flash::OrphanNotKept,
+        "orphan-not-kept",
+        "success",
+        "The number is not kept any more: the next comparison gives it back.",
+    ),
+    (Flash::OrphanGivenBack, "orphan-given-back", "success", "The number is given back."),
+    (
+        Flash::OrphanRefused,
+        "orphan-refused",
+        "warning",
+        "The phone company refused to take the number back. Their reason is beside it.",
+    ),
+    (
+        Flash::OrphanUnclear,
+        "orphan-unclear",
+        "warning",
+        "Nobody can tell yet whether the number was taken back. The next comparison sees.",
+    ),
+    (
+        Flash::OrphanAskedFor,
+        "orphan-asked-for",
+        "warning",
+        "A purchase that is not settled may have bought this number. Try again once it is settled.",
+    ),
+    (
+        Flash::MaskToBeBoughtBack,
+        "mask-to-be-bought-back",
+        "success",
+        "The number is tried to be bought back, once an hour for a day.",
+    ),
+    (
+        Flash::ListBelieved,
+        "list-believed",
+        "success",
+        "The list is compared once more, and believed if it is still as long.",
+    ),
+    (
+        Flash::SettledMeanwhile,
+        "settled-meanwhile",
+        "warning",
+        "That does not wait for anybody any more. This is how things stand now.",
+    ),
 ];
 
 /// The sentence and its kind that a cookie's value names.

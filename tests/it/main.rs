@@ -28,5 +28,6 @@ mod schema;
 mod sizes;
 mod spending;
 mod story;
+mod waiting;
 mod watching;
 mod webhook;

@@ -16,6 +16,8 @@ use stateright::{Checker as _, HasDiscoveries, Model as _};
 const BUYING: Rules = KEPT;
 /// One of two wishes may be alive; the other has to make room.
 const FULL: Rules = Rules { limit: 1, servers: 1, ..KEPT };
+/// One wish that its owner may cancel at any time.
+const CANCELLING: Rules = Rules { wishes: 1, cancels: true, ..KEPT };
 /// One wish, and two servers that compare the carrier's list with the rows; numbers appear that nobody asked for.
 const RECONCILING: Rules = Rules { wishes: 1, reconciled: true, ..KEPT };
 
@@ -51,6 +53,11 @@ fn the_quota_holds_whoever_is_brought_back() {
 }
 
 #[test]
+fn what_is_cancelled_never_rings_and_is_not_left_behind() {
+    holds(CANCELLING, 1_000);
+}
+
+#[test]
 fn what_no_row_explains_is_given_back_and_nothing_else_is() {
     holds(RECONCILING, 100_000);
 }
@@ -77,8 +84,8 @@ const BROKEN: &[(&str, Rules, &str)] = &[
     ("one sighting is enough", Rules { two_sightings: false, ..RECONCILING }, NOT_LOST),
     ("an open purchase explains nothing", Rules { choices_explain: false, ..RECONCILING }, RENTED),
     ("what was given back is bought at once", Rules { fallow: false, ..RECONCILING }, RENTED),
-    ("what is cancelled is forgotten", Rules { cancelled_is_looked_for: false, ..BUYING }, AGREEMENT),
-    ("what is cancelled and bought rings", Rules { cancelled_rests: false, ..BUYING }, CANCELLED),
+    ("what is cancelled is forgotten", Rules { cancelled_is_looked_for: false, ..CANCELLING }, AGREEMENT),
+    ("what is cancelled and bought rings", Rules { cancelled_rests: false, ..CANCELLING }, CANCELLED),
     ("a mask that comes back does not count", Rules { restored_count: false, ..FULL }, QUOTA),
 ];
 

@@ -127,7 +127,7 @@ impl Rules {
                 Mask::NotWished if wished < self.wishes && state.alive() < self.limit => {
                     actions.push(Action::Wish(wish));
                 }
-                Mask::Requested if !row.given_up => actions.push(Action::Cancel(wish)),
+                Mask::Requested if self.cancels && !row.given_up => actions.push(Action::Cancel(wish)),
                 Mask::Active(_) => actions.push(Action::Revoke(wish)),
                 Mask::Resting(_)
                     if row.operation == Operation::Intended

@@ -13,6 +13,8 @@ pub(crate) struct Rules {
     /// Whether the carrier's list is compared with the rows, which it then has to be: numbers are rented for us past the
     /// protocol.
     pub(crate) reconciled: bool,
+    /// Whether owners cancel masks that are being set up.
+    pub(crate) cancels: bool,
     /// A request takes effect at the carrier soon or never. No protocol can do without where requests carry no key; the
     /// reconciler is for when it does not hold.
     pub(crate) carrier_is_prompt: bool,
@@ -50,6 +52,7 @@ pub(crate) const KEPT: Rules = Rules {
     servers: 2,
     limit: 2,
     reconciled: false,
+    cancels: false,
     carrier_is_prompt: true,
     read_back: true,
     fencing: true,

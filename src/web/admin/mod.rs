@@ -1,5 +1,6 @@
 //! Every mask, for admins: from the outside, with no real number in the page's source.
 
+pub(super) mod operations;
 pub(super) mod spending;
 pub(super) mod users;
 
@@ -48,6 +49,7 @@ struct MasksPage {
     q: String,
     state: String,
     states: Vec<(&'static str, &'static str)>,
+    waiting: i64,
     found: String,
     pages: Pages,
     rows: Vec<AdminMaskView>,
@@ -90,6 +92,7 @@ pub(super) async fn masks(admin: Admin, query: web::Query<SearchQuery>) -> Resul
         pages: pages("Masks", page, PAGE, review.total, href),
         rows: review.masks.into_iter().map(|reviewed| row(reviewed, &admin)).collect(),
         states: STATES.to_vec(),
+        waiting: admin.0.app().things_waiting().await?,
         found,
         q,
         state,
