@@ -1,6 +1,6 @@
 //! A carrier that is never asked: nothing that is measured here buys a number or starts a call.
 
-use maskline::carrier::{Answer, Area, Carrier, CarrierError, Channel};
+use maskline::carrier::{Answer, Area, Arrangement, Carrier, CarrierError, Channel};
 use maskline::domain::phone::PhoneNumber;
 
 pub(crate) struct NoCarrier;
@@ -35,6 +35,14 @@ impl Carrier for NoCarrier {
     }
 
     fn release(&self, _: PhoneNumber) -> Answer<'_, ()> {
+        nothing()
+    }
+
+    fn arrangement(&self) -> Answer<'_, Arrangement> {
+        nothing()
+    }
+
+    fn arrange(&self, _: bool) -> Answer<'_, ()> {
         nothing()
     }
 

@@ -24,6 +24,7 @@ pub mod quotas;
 pub mod reconciliation;
 mod seen;
 pub mod sessions;
+mod settings_there;
 pub mod spending;
 mod texts;
 pub mod users;

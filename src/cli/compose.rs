@@ -12,6 +12,7 @@ use super::database::Database;
 use super::error::CliError;
 use crate::app::{self, App, Channels};
 use crate::carrier::CarrierError;
+use crate::carrier::tropo::arrangement::Addresses;
 use crate::carrier::tropo::client::{self, Tropo};
 use crate::carrier::tropo::webhook::Proof;
 use crate::clock::Clock;
@@ -64,7 +65,8 @@ pub(super) fn tropo_fault(account: &Account, source: CarrierError) -> CliError {
 
 /// The product as a server has it.
 pub(super) fn app(config: &Serve, public_url: &Url, database: &Database) -> Result<Arc<App>, CliError> {
-    let carrier = tropo(&config.account, &config.provisioned)?;
+    let addresses = Addresses::of(public_url, &config.webhook.keys);
+    let carrier = tropo(&config.account, &config.provisioned)?.reached_at(addresses);
     let channels = Channels {
         voice: config.provisioned.voice_token.is_some(),
         text: config.provisioned.messaging_token.is_some(),

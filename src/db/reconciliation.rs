@@ -118,6 +118,30 @@ pub fn note_alarm(
     Ok(())
 }
 
+/// Whether the carrier ever billed us, as far as a comparison saw.
+pub fn was_billed(conn: &mut Connection) -> Result<bool, DbError> {
+    let billed: Option<bool> = reconciliation::table.select(reconciliation::is_billed).first(conn)?;
+    Ok(billed == Some(true))
+}
+
+/// Notes what is not as it should be about our application, and whether the carrier bills us: once it does, it goes on.
+pub fn note_settings(
+    conn: &mut Connection,
+    fault: Option<&str>,
+    is_billed: Option<bool>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    diesel::sql_query(
+        "UPDATE reconciliation SET settings_fault = $1, is_billed = is_billed IS TRUE OR $2, \
+         settings_fault_since = CASE WHEN $1 IS NOT NULL THEN coalesce(settings_fault_since, $3) END",
+    )
+    .bind::<Nullable<Text>, _>(fault)
+    .bind::<Nullable<Bool>, _>(is_billed)
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)?;
+    Ok(())
+}
+
 /// Notes that a person said that the list of so many numbers is right which was not believed; `false` if the newest such
 /// list has another size, or there is none.
 pub fn believe(conn: &mut Connection, size: i32) -> Result<bool, DbError> {

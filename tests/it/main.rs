@@ -25,6 +25,7 @@ mod privacy;
 mod reasons;
 mod reconciliation;
 mod schema;
+mod settings_there;
 mod sizes;
 mod spending;
 mod story;

@@ -187,6 +187,7 @@ async fn numbers_of_other_applications_are_not_ours() {
 async fn command(app: &TestApp, arguments: &[&str]) -> (i32, String) {
     let key = RootKeys::generate();
     let url = format!("{}/v1/", app.simulator.base);
+    let here = app.url("");
     let settings = [
         ("MASKLINE_SECRET_KEY", key.as_str()),
         ("DATABASE_URL", &app.database.url),
@@ -195,6 +196,7 @@ async fn command(app: &TestApp, arguments: &[&str]) -> (i32, String) {
         ("TROPO_PASSWORD", "not a secret"),
         ("TROPO_MASKING_APP_ID", OUR_APPLICATION),
         ("TROPO_WEBHOOK_KEY", WEBHOOK_KEY),
+        ("MASKLINE_PUBLIC_URL", &here),
     ];
     let arguments = [&["tropo", "reconcile"], arguments].concat();
     let ended = Installation::new().run(&arguments, &settings).await;
@@ -231,6 +233,20 @@ async fn the_command_tells_what_differs_and_a_dry_run_changes_nothing() {
     assert_eq!(released(&app).await, [ORPHAN]);
     assert_eq!(command(&app, &[]).await.0, 0);
     agreement(&app).await;
+
+    let changed = json!({"voiceUrl": "https://example.com/?key=not-ours"});
+    let application = format!("{}/v1/applications/{OUR_APPLICATION}", app.simulator.base);
+    let request = reqwest::Client::new().put(application).basic_auth("tester", Some("not a secret"));
+    assert!(request.json(&changed).send().await.unwrap().status().is_success());
+    for (arguments, code, words) in [
+        (&["--dry-run"][..], 1, "settings: calls are told to another address; the next comparison"),
+        (&[], 1, "settings: calls are told to another address; set right again"),
+        (&[], 0, "Both agree."),
+    ] {
+        let (status, said) = command(&app, arguments).await;
+        assert_eq!((status, said.contains(words)), (code, true), "{words}: {said}");
+        assert!(!said.contains("not-ours") && !said.contains(WEBHOOK_KEY), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use maskline::app::{App, Channels, Settings};
 use maskline::carrier::Channel;
+use maskline::carrier::tropo::arrangement::Addresses;
 use maskline::carrier::tropo::client::{Settings as TropoSettings, Tropo};
 use maskline::carrier::tropo::setup::{ApplicationWish, Partition};
 use maskline::carrier::tropo::webhook::{Network, Proof};
@@ -342,5 +343,7 @@ async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> Tropo {
     let application = tropo.create_application(&wish(ours)).await.unwrap();
     let voice = tropo.create_launch_token(&application, Channel::Voice).await.unwrap();
     let text = tropo.create_launch_token(&application, Channel::Text).await.unwrap();
-    Tropo::new(settings(application, Some(voice), Some(text))).unwrap()
+    let here = format!("http://{ours}").parse().unwrap();
+    let addresses = Addresses::of(&here, &[Secret::new(WEBHOOK_KEY)]);
+    Tropo::new(settings(application, Some(voice), Some(text))).unwrap().reached_at(addresses)
 }
