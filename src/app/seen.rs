@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::App;
 use super::accounts::SignInError;
-use crate::db::figures;
+use super::spending::spent;
+use crate::db::spend::{self, Used};
 use crate::db::users::User;
-use crate::metrics::{Figures, Metrics, SignInFailure};
+use crate::db::{DbError, figures};
+use crate::metrics::{Figures, Metrics, SignInFailure, Spending};
 
 /// How long a scrape waits for the database; Prometheus itself waits 10 s unless told otherwise.
 const SCRAPE: Duration = Duration::from_secs(1);
@@ -21,9 +23,21 @@ impl App {
     /// Every metric as Prometheus reads them. With the database away, what is known without it.
     pub async fn scrape(&self) -> String {
         let now = self.now();
-        let asked = self.db.transaction(move |conn| figures::read(conn, now));
-        let stored = tokio::time::timeout(SCRAPE, asked).await.ok().and_then(Result::ok);
-        self.metrics.text(&Figures { stored, sealing_failures: self.sealing_failures() })
+        let work = move |conn: &mut _| Ok::<_, DbError>((figures::read(conn, now)?, spend::used(conn, now)?));
+        let asked = self.db.transaction(work);
+        let told = tokio::time::timeout(SCRAPE, asked).await.ok().and_then(Result::ok);
+        let (stored, used) = told.unzip();
+        let spending = used.map(|(today, month)| self.seen_spending(today, month));
+        self.metrics.text(&Figures { stored, spending, sealing_failures: self.sealing_failures() })
+    }
+
+    fn seen_spending(&self, today: Used, month: Used) -> Spending {
+        let limits = &self.settings.limits;
+        let cost = |used| spent(used, &limits.prices).in_units();
+        let (day_cap, month_cap) = limits.spend;
+        let periods =
+            [("day", cost(today), day_cap.in_units()), ("month", cost(month), month_cap.in_units())];
+        Spending { currency: self.settings.currency.clone(), periods }
     }
 
     /// The user with that address and password. Takes as long for an unknown address as for a known one. `device` is

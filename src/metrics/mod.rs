@@ -18,7 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use figures::{Figures, OpenOperations, Stored};
+pub use figures::{Comparison, Figures, OpenOperations, Spending, Stored};
 pub use words::{CallOutcome, Pool, SignInFailure};
 
 use words::Words;
