@@ -13,13 +13,15 @@ use crate::domain::mask::Mask;
 use crate::domain::phone::PhoneNumber;
 use crate::seal::Place;
 
-/// A mask with when it was last called.
+/// A mask in a list of its owner's.
 #[derive(Debug, Clone)]
 pub struct ListedMask {
     /// The mask.
     pub mask: Mask,
     /// When it was last called.
     pub last_call: Option<DateTime<Utc>>,
+    /// Whether it was cancelled, and nobody knows yet whether it was bought all the same.
+    pub is_given_up: bool,
 }
 
 /// A page of a user's masks.
@@ -87,11 +89,12 @@ impl App {
             let (list, total) = masks::list(conn, user, failed_since, (page, MASKS_OF_PAGE))?;
             let ids: Vec<MaskId> = list.iter().map(|mask| mask.id).collect();
             let last = review::last_calls(conn, &ids)?;
+            let given_up = operations::given_up_of(conn, &ids)?;
             let working = masks::newest_with_number(conn, user)?;
             let was_called = !last.is_empty() || calls::any_of_user(conn, user)?;
             let listed = |mask: Mask| {
                 let last_call = last.iter().find(|(id, _)| *id == mask.id).map(|(_, at)| *at);
-                ListedMask { mask, last_call }
+                ListedMask { is_given_up: given_up.contains(&mask.id), mask, last_call }
             };
             let masks = list.into_iter().map(listed).collect();
             Ok::<_, DbError>(MaskList { masks, total, working, was_called })

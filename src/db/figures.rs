@@ -56,11 +56,11 @@ pub fn read(conn: &mut Connection, now: DateTime<Utc>) -> Result<Stored, DbError
         masks: counted(&masks, MASKS),
         lost_masks,
         orphans: counted(&orphans, super::orphans::OPEN),
-        comparison: comparison(reconciliation::standing(conn)?, now),
+        comparison: comparison(&reconciliation::standing(conn)?, now),
     })
 }
 
-fn comparison(standing: Standing, now: DateTime<Utc>) -> Comparison {
+fn comparison(standing: &Standing, now: DateTime<Utc>) -> Comparison {
     let age = |good_at: DateTime<Utc>| (now - good_at).as_seconds_f64().max(0.0);
     Comparison {
         age_seconds: standing.good_at.map(age),

@@ -371,7 +371,16 @@ pub fn give_up(conn: &mut Connection, mask: MaskId, now: DateTime<Utc>) -> Resul
 
 /// Whether the wish to buy the mask's number was given up and is not settled yet.
 pub fn is_given_up(conn: &mut Connection, mask: MaskId) -> Result<bool, DbError> {
-    let given_up = operations::given_up_at.is_not_null().and(operations::finished_at.is_null());
-    let wish = operations::table.filter(operations::mask_id.eq(mask.0).and(given_up));
-    Ok(diesel::select(exists(wish)).get_result(conn)?)
+    Ok(!given_up_of(conn, &[mask])?.is_empty())
+}
+
+/// Those of the masks whose wish was given up and is not settled yet.
+pub fn given_up_of(conn: &mut Connection, masks: &[MaskId]) -> Result<Vec<MaskId>, DbError> {
+    let ids: Vec<Uuid> = masks.iter().map(|mask| mask.0).collect();
+    let rows: Vec<Uuid> = operations::table
+        .filter(operations::mask_id.eq_any(ids))
+        .filter(operations::given_up_at.is_not_null().and(operations::finished_at.is_null()))
+        .select(operations::mask_id)
+        .load(conn)?;
+    Ok(rows.into_iter().map(MaskId).collect())
 }

@@ -79,6 +79,7 @@ async fn what_was_bought_all_the_same_rests_at_once_and_never_rings() {
     let page = ada.get(&path).await;
     assert!(page.words().contains("Being cancelled"), "{}", page.words());
     assert!(!page.text.contains("/cancellation"), "it cannot be cancelled twice");
+    assert!(ada.get("/masks").await.words().contains("Being cancelled"), "the list says so, too");
     assert_eq!(ada.wish(&number, &[("area", "same")]).await.status, 422, "it may have been bought");
     app.clock.advance(TimeDelta::seconds(1));
     app.work().await;

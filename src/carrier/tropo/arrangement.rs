@@ -116,3 +116,34 @@ impl Tropo {
         self.update_application(&found.id, &wish).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_is_taken_is_right_and_silence_is_not_wrong() {
+        let here = Url::parse("https://masks.example.com").unwrap();
+        let addresses = Addresses::of(&here, &[Secret::new("new"), Secret::new("old")]);
+        let has =
+            |told: Option<&str>| addresses.has(told.map(Secret::new).as_ref(), |address| &address.voice);
+        for right in [
+            "https://masks.example.com/tropo/transfer?key=new",
+            "https://masks.example.com/tropo/transfer?key=old",
+            "https://MASKS.example.com:443/tropo/transfer?key=old",
+        ] {
+            assert!(has(Some(right)), "{right}");
+        }
+        assert!(has(None));
+        for wrong in [
+            "https://masks.example.com/tropo/transfer?key=older",
+            "https://masks.example.com/tropo/message?key=new",
+            "http://masks.example.com/tropo/transfer?key=new",
+            "not an address",
+        ] {
+            assert!(!has(Some(wrong)), "{wrong}");
+        }
+        assert!(Addresses::default().has(Some(&Secret::new("anything")), |address| &address.voice));
+        assert!(!format!("{addresses:?}").contains("new"), "keys are secret");
+    }
+}

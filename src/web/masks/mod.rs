@@ -20,7 +20,7 @@ use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use super::sign_in::Nothing;
 use crate::app::masks::ChangeError;
 use crate::app::numbers::OwnNumber;
-use crate::app::overview::{MASKS_OF_PAGE, MaskList};
+use crate::app::overview::{ListedMask, MASKS_OF_PAGE, MaskList};
 use crate::app::quotas::MaskLimit;
 use crate::domain::ids::{MaskId, NumberId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
@@ -32,6 +32,7 @@ pub(super) struct MaskCard {
     pub(super) number: Option<Number>,
     pub(super) label: String,
     pub(super) state: &'static str,
+    badge: &'static str,
     last_call: Option<Moment>,
 }
 
@@ -42,9 +43,16 @@ impl MaskCard {
             path: format!("/masks/{}", mask.id),
             number: mask.phone.map(Number::from),
             state: shown_state(&mask.state),
+            badge: shown_state(&mask.state),
             last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
             label: shown_label(mask.label),
         }
+    }
+
+    /// Of a mask that may have been cancelled before it was set up.
+    fn listed(listed: ListedMask, signed_in: &SignedIn) -> Self {
+        let card = Self::new(listed.mask, listed.last_call, signed_in);
+        Self { badge: if listed.is_given_up { "cancelled" } else { card.badge }, ..card }
     }
 }
 
@@ -113,11 +121,7 @@ pub(super) async fn index(
             .iter()
             .map(|own| OwnNumberView { id: own.id, number: own.into(), proved: own.verified })
             .collect(),
-        masks: list
-            .masks
-            .into_iter()
-            .map(|listed| MaskCard::new(listed.mask, listed.last_call, &signed_in))
-            .collect(),
+        masks: list.masks.into_iter().map(|listed| MaskCard::listed(listed, &signed_in)).collect(),
     })
 }
 
