@@ -16,6 +16,7 @@ use crate::domain::agreement::{Orphan, OrphanState};
 use crate::domain::ids::{MaskId, OperationId, OrphanId, UserId};
 use crate::domain::mask::MaskState;
 
+pub use crate::db::operations::{Chosen, Kind};
 pub use crate::db::reconciliation::Standing;
 pub use crate::db::waiting::{LostMask, NotedOrphan, WaitingOperation};
 
