@@ -45,7 +45,7 @@ function init(args)
         count = count + 1
         marks.SESSION = string.format("%016x%016x", seed, count)
         marks.MASK = string.format("999%07d", 2000000 + math.random(0, masks - 1))
-        marks.CALLER = string.format("64655501%02d", math.random(0, 49))
+        marks.CALLER = string.format("646555%04d", math.random(0, 9999))
         for place, name in pairs(names) do
             parts[place] = marks[name]
         end

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Text, Timestamptz};
 
 use super::reconciliation::{self, Standing};
-use super::{Connection, DbError};
+use super::{Connection, DbError, directory, servers};
 use crate::metrics::{Comparison, OpenOperations, Stored};
 
 /// States of a mask that are not over, each told even where there is none.
@@ -55,9 +55,17 @@ pub fn read(conn: &mut Connection, now: DateTime<Utc>) -> Result<Stored, DbError
         operations: operations(conn, now)?,
         masks: counted(&masks, MASKS),
         lost_masks,
+        servers_behind: servers_behind(conn)?,
         orphans: counted(&orphans, super::orphans::OPEN),
         comparison: comparison(&reconciliation::standing(conn)?, now),
     })
+}
+
+/// How many servers of the list do not know the newest change of where a number leads.
+fn servers_behind(conn: &mut Connection) -> Result<u64, DbError> {
+    let (_, version) = directory::version(conn)?;
+    let servers = servers::list(conn)?;
+    Ok(servers.iter().filter(|server| server.version < version).count() as u64)
 }
 
 fn comparison(standing: &Standing, now: DateTime<Utc>) -> Comparison {

@@ -3,9 +3,10 @@
 //! Pure: it is told what happens and when. It must not know where calls are kept for good, nor what anybody's number is:
 //! callers are the digests by which they are found among those of one mask.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use foldhash::HashMap;
 
 use super::call::{Decided, PickedUp, Reason, RecentCalls};
 use super::ids::{CallId, MaskId, UserId};

@@ -3,6 +3,8 @@
 //! The one place that knows the numbering plans (through Google's metadata in the `phonenumber` crate). It
 //! must not know what a number is used for.
 
+mod plan;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -184,26 +186,40 @@ impl PhoneNumber {
     /// The country by the numbering plan (`+1 809…` is `DO`, not `US`); `None` for satellites and unknown
     /// codes.
     pub fn country(&self) -> Option<Country> {
-        self.metadata().and_then(|metadata| metadata.id().parse().ok())
+        self.plan().country
     }
 
     /// What the number is for, or why it may not be used. `voip` says whether internet numbers may.
     pub fn line_kind(&self, voip: bool) -> Result<LineKind, Refusal> {
-        let metadata = self.metadata().ok_or(Refusal::NotValid)?;
-        if metadata.id() == "001" {
-            return Err(Refusal::NoCountry);
-        }
-        match kind_of(metadata, &self.national(metadata)) {
-            phonenumber::Type::FixedLine => Ok(LineKind::FixedLine),
-            phonenumber::Type::Mobile => Ok(LineKind::Mobile),
-            phonenumber::Type::FixedLineOrMobile => Ok(LineKind::FixedLineOrMobile),
-            phonenumber::Type::Voip if voip => Ok(LineKind::Voip),
-            phonenumber::Type::Voip => Err(Refusal::Voip),
-            phonenumber::Type::PremiumRate | phonenumber::Type::SharedCost => Err(Refusal::PremiumRate),
-            phonenumber::Type::TollFree => Err(Refusal::TollFree),
-            phonenumber::Type::Unknown => Err(Refusal::NotValid),
-            _ => Err(Refusal::NotALine),
-        }
+        self.plan()
+            .kind
+            .and_then(|kind| if kind == LineKind::Voip && !voip { Err(Refusal::Voip) } else { Ok(kind) })
+    }
+
+    /// What the numbering plans say of it; they are asked once for a number that was asked for of late.
+    fn plan(self) -> plan::Plan {
+        plan::remembered(self.0, || self.looked_up())
+    }
+
+    fn looked_up(self) -> plan::Plan {
+        let Some(metadata) = self.metadata() else {
+            return plan::Plan { kind: Err(Refusal::NotValid), country: None };
+        };
+        let kind = if metadata.id() == "001" {
+            Err(Refusal::NoCountry)
+        } else {
+            match kind_of(metadata, &self.national(metadata)) {
+                phonenumber::Type::FixedLine => Ok(LineKind::FixedLine),
+                phonenumber::Type::Mobile => Ok(LineKind::Mobile),
+                phonenumber::Type::FixedLineOrMobile => Ok(LineKind::FixedLineOrMobile),
+                phonenumber::Type::Voip => Ok(LineKind::Voip),
+                phonenumber::Type::PremiumRate | phonenumber::Type::SharedCost => Err(Refusal::PremiumRate),
+                phonenumber::Type::TollFree => Err(Refusal::TollFree),
+                phonenumber::Type::Unknown => Err(Refusal::NotValid),
+                _ => Err(Refusal::NotALine),
+            }
+        };
+        plan::Plan { kind, country: metadata.id().parse().ok() }
     }
 
     fn national(self, metadata: &Metadata) -> String {

@@ -45,6 +45,8 @@ pub struct Stored {
     pub masks: Vec<(&'static str, u64)>,
     /// Masks whose number the carrier does not have any more.
     pub lost_masks: u64,
+    /// Servers that do not know the newest change of where a number leads.
+    pub servers_behind: u64,
     /// Numbers that the carrier has and no row explains, by state, but for those that are settled.
     pub orphans: Vec<(&'static str, u64)>,
     /// How the last comparison with the carrier's list went.
@@ -144,6 +146,8 @@ impl Stored {
         registry.register("masks", "Masks that are not over, by state", masks);
         let help = "Masks whose number the carrier does not have any more";
         gauge(registry, "lost_masks", help, whole(self.lost_masks));
+        let help = "Servers that do not know the newest change of where a number leads";
+        gauge(registry, "servers_behind", help, whole(self.servers_behind));
         let orphans = Family::<_, Real>::default();
         for (state, count) in &self.orphans {
             orphans.get_or_create(&[("state", *state)]).set(whole(*count));

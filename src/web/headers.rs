@@ -8,8 +8,8 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 use tracing::Instrument as _;
@@ -25,6 +25,9 @@ pub(super) struct RequestId(pub(super) String);
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// For how long only https is spoken to us.
+const YEAR: &str = "max-age=31536000; includeSubDomains";
 
 const ALWAYS: [(&str, &str); 7] = [
     ("content-security-policy", POLICY),
@@ -87,6 +90,51 @@ pub(super) async fn every_answer(
     answered
 }
 
+/// The same for the carrier, which is no browser. What was answered as it should has only what keeps it from being taken for
+/// a page, and no line in the log: each call has a row of its own, and is counted.
+pub(super) async fn every_answer_to_carrier(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let traffic = request.app_data::<web::Data<Traffic>>().cloned().map(web::Data::into_inner);
+    let _under_way = traffic.as_ref().map(Traffic::request);
+    let mut answer = next.call(request).await?;
+    let status = answer.status();
+    let settings = answer.request().app_data::<web::Data<Settings>>().cloned();
+    let https = settings.as_ref().is_some_and(|settings| settings.is_https());
+    if status == StatusCode::OK {
+        spare(answer.response_mut().headers_mut(), https);
+    } else {
+        let id = secrets::hex(&secrets::random_bytes::<8>());
+        complete(answer.response_mut().headers_mut(), &id, https);
+        let client = settings.map(|settings| address::client(answer.request(), &settings));
+        tracing::info!(
+            request = %id,
+            route = answer.request().match_pattern().as_deref().unwrap_or("unknown"),
+            status = status.as_u16(),
+            network = %client.map_or(String::new(), crate::app::network),
+            "answered"
+        );
+    }
+    if is_last(traffic.as_ref()) {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if let Some(app) = answer.request().app_data::<web::Data<App>>() {
+        app.metrics().answered(status.as_u16());
+    }
+    Ok(answer)
+}
+
+/// What a document for the carrier has.
+fn spare(headers: &mut HeaderMap, https: bool) {
+    for (name, value) in [("x-content-type-options", "nosniff"), ("cache-control", "no-store")] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if https {
+        headers.insert(HeaderName::from_static("strict-transport-security"), HeaderValue::from_static(YEAR));
+    }
+}
+
 /// Whether the client shall come back on another connection.
 fn is_last(traffic: Option<&Arc<Traffic>>) -> bool {
     traffic.is_some_and(|traffic| traffic.is_ending())
@@ -97,8 +145,7 @@ fn complete(headers: &mut HeaderMap, id: &str, https: bool) {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     if https {
-        let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
-        headers.insert(HeaderName::from_static("strict-transport-security"), year);
+        headers.insert(HeaderName::from_static("strict-transport-security"), HeaderValue::from_static(YEAR));
     }
     let no_store = HeaderName::from_static("cache-control");
     if !headers.contains_key(&no_store) {

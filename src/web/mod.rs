@@ -91,7 +91,6 @@ pub fn serve(listener: TcpListener, app: Arc<App>, settings: Settings) -> std::i
             .app_data(app.clone())
             .app_data(settings.clone())
             .app_data(seen.clone())
-            .wrap(actix_web::middleware::from_fn(headers::every_answer))
             .configure(|service| routes::routes(service, &app, &settings))
     });
     let server = server

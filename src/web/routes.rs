@@ -7,7 +7,8 @@ use actix_web::{Route, guard, web};
 
 use super::forms::LONGEST_FORM;
 use super::{
-    Settings, account, admin, assets, guard as access, health, home, masks, numbers, session, sign_in, tropo,
+    Settings, account, admin, assets, guard as access, headers, health, home, masks, numbers, session,
+    sign_in, tropo,
 };
 use crate::app::App;
 
@@ -67,14 +68,10 @@ pub const ROUTES: &[(&str, &[&str])] = &[
 
 pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, settings: &Settings) {
     service
-        // Anything that asks whether we live, and files that are the same for everybody: no cookies here.
-        .route("/healthz", page().to(health::healthz))
-        .route("/readyz", page().to(health::readyz))
-        .route("/static/{name}", page().to(assets::file))
-        .route("/favicon.ico", page().to(assets::favicon))
         // The carrier: its handlers look at the key and the method themselves, so that all else looks alike.
         .service(
             web::scope("/tropo")
+                .wrap(from_fn(headers::every_answer_to_carrier))
                 .route("/transfer", web::to(tropo::transfer))
                 .route("/message", web::to(tropo::message))
                 .route("/calls/{call}/{event}", web::to(tropo::call_event))
@@ -82,11 +79,20 @@ pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, set
         )
         .service(
             web::scope("")
-                .app_data(web::PayloadConfig::new(LONGEST_FORM))
-                .wrap(from_fn(access::frame))
-                .wrap(session::sessions(app, settings))
-                .wrap(from_fn(access::without_database))
-                .configure(pages),
+                .wrap(from_fn(headers::every_answer))
+                // Anything that asks whether we live, and files that are the same for everybody: no cookies here.
+                .route("/healthz", page().to(health::healthz))
+                .route("/readyz", page().to(health::readyz))
+                .route("/static/{name}", page().to(assets::file))
+                .route("/favicon.ico", page().to(assets::favicon))
+                .service(
+                    web::scope("")
+                        .app_data(web::PayloadConfig::new(LONGEST_FORM))
+                        .wrap(from_fn(access::frame))
+                        .wrap(session::sessions(app, settings))
+                        .wrap(from_fn(access::without_database))
+                        .configure(pages),
+                ),
         );
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Whatever fails, the answer is something that the carrier can carry out. Who has no valid key learns nothing at all.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -96,19 +97,15 @@ where
 
 /// The key that the request shows, if it is one of ours and all else is as it must be.
 fn proof(request: &HttpRequest, settings: &Settings) -> Option<String> {
-    let keys: Vec<String> = form_urlencoded::parse(request.query_string().as_bytes())
-        .filter(|(name, _)| name == "key")
-        .map(|(_, key)| key.into_owned())
-        .collect();
-    let from = address::client(request, settings);
-    let knows_key = settings.webhook.accepts_key(keys.iter().map(String::as_str));
+    let fields = form_urlencoded::parse(request.query_string().as_bytes());
+    let shown = fields.filter(|(name, _)| name == "key").map(|(_, key)| key);
+    let key = settings.webhook.accepted_key(shown);
     let is_private = address::is_private(request, settings);
-    if knows_key && !is_private {
+    if key.is_some() && !is_private {
         warn_of_open_way();
     }
-    let proved =
-        knows_key & settings.webhook.accepts_source(from) & is_private & (request.method() == Method::POST);
-    if proved { keys.into_iter().find(|key| settings.webhook.accepts_key([key.as_str()])) } else { None }
+    let is_from_there = settings.webhook.accepts_source(address::client(request, settings));
+    key.filter(|_| is_from_there & is_private & (request.method() == Method::POST)).map(Cow::into_owned)
 }
 
 /// Without it, a proxy that is not trusted would silence every call and leave no trace.
@@ -198,7 +195,8 @@ async fn routed(proved: Proved, session: Session) -> String {
     app.metrics().call(outcome, begun.elapsed());
     match decided {
         Ok(Routed { instruction, call: Some(call), .. }) => {
-            document(&instruction, Some(&|event| next(call, event, &key)))
+            let query = query(&key);
+            document(&instruction, Some(&|event| next(call, event, &query)))
         }
         Ok(Routed { instruction, call: None, .. }) => document(&instruction, None),
         Err(error) => {
@@ -209,9 +207,13 @@ async fn routed(proved: Proved, session: Session) -> String {
 }
 
 /// Where Tropo shall tell of a call's event; relative, so that it holds for whatever address Tropo knows us by.
-fn next(call: CallId, event: CallEvent, key: &str) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("key", key).finish();
+fn next(call: CallId, event: CallEvent, query: &str) -> String {
     format!("/tropo/calls/{call}/{event}?{query}")
+}
+
+/// The key as the addresses that follow carry it on.
+fn query(key: &str) -> String {
+    form_urlencoded::Serializer::new(String::with_capacity(64)).append_pair("key", key).finish()
 }
 
 async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {

@@ -61,6 +61,7 @@ async fn a_wish_is_kept_while_the_carrier_is_down_and_tried_again_later_and_late
     app.simulator.no_faults().await;
     assert!(step(&app).await);
     assert_bought_once(&app).await;
+    app.settled().await;
     assert!(ada.get(&path).await.words().contains("Calls to this number ring your phone."));
 }
 
@@ -276,6 +277,7 @@ async fn while_the_carrier_takes_its_time_nothing_else_waits_for_it() {
     assert_eq!(app.database.one(idle).await, "0");
     assert!(!buying.is_finished(), "all of that happened while the carrier was at it");
     assert!(buying.await.unwrap());
+    app.settled().await;
     let page = ada.get(&second).await.words();
     assert!(page.contains("Bikes") && page.contains("Rings your phone"), "{page}");
 }

@@ -2,9 +2,10 @@
 //!
 //! Knows neither the database nor the disk: what changes, it is told.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use foldhash::HashMap;
 
 use crate::db::directory::{Change, Leading};
 use crate::domain::ids::{MaskId, NumberId, UserId};

@@ -144,8 +144,11 @@ impl Recorder {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// Takes what was told; it counts as under way before it is out of the queue.
     fn take(&self) -> Vec<Told> {
-        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.under_way.send_modify(|under_way| *under_way += queue.len());
+        std::mem::take(&mut *queue)
     }
 
     fn stands(&self, change: impl FnOnce(&mut Standing)) {

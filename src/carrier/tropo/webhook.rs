@@ -27,11 +27,13 @@ impl Proof {
         Self { keys: keys.map(|key| digest(key.as_bytes())).collect(), account, networks }
     }
 
-    /// Whether any of the keys that a request shows is one of ours. All are compared with all, in a time that
+    /// The last of the keys that a request shows which is one of ours. All are compared with all, in a time that
     /// does not tell which was right or how much of it; without a configured key, none is.
-    pub fn accepts_key<'a>(&self, shown: impl IntoIterator<Item = &'a str>) -> bool {
-        shown.into_iter().map(|key| digest(key.as_bytes())).fold(false, |accepted, shown| {
-            self.keys.iter().fold(accepted, |accepted, key| accepted | same(key, &shown))
+    pub fn accepted_key<T: AsRef<str>>(&self, shown: impl IntoIterator<Item = T>) -> Option<T> {
+        shown.into_iter().fold(None, |accepted, shown| {
+            let digest = digest(shown.as_ref().as_bytes());
+            let is_ours = self.keys.iter().fold(false, |is_ours, key| is_ours | same(key, &digest));
+            if is_ours { Some(shown) } else { accepted }
         })
     }
 
@@ -110,13 +112,13 @@ mod tests {
     fn any_live_key_proves_the_sender_and_nothing_else_does() {
         let keys = [Secret::new("old-key"), Secret::new("new-key"), Secret::new("")];
         let proof = Proof::new(&keys, None, Vec::new());
-        assert!(proof.accepts_key(["old-key"]));
-        assert!(proof.accepts_key(["new-key"]));
-        assert!(proof.accepts_key(["wrong", "new-key"]));
+        assert!(proof.accepted_key(["old-key"]).is_some());
+        assert!(proof.accepted_key(["new-key"]).is_some());
+        assert_eq!(proof.accepted_key(["wrong", "new-key", "worse"]), Some("new-key"));
         for shown in [&[][..], &[""], &["old"], &["old-key "], &["old-keynew-key"], &["OLD-KEY"]] {
-            assert!(!proof.accepts_key(shown.iter().copied()), "{shown:?}");
+            assert_eq!(proof.accepted_key(shown), None, "{shown:?}");
         }
-        assert!(!Proof::default().accepts_key(["", "old-key"]));
+        assert_eq!(Proof::default().accepted_key(["", "old-key"]), None);
         assert!(!format!("{proof:?}").contains("old-key"));
     }
 
