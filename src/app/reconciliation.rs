@@ -14,6 +14,7 @@ use crate::db::{Connection, DbError, masks, operations, reconciliation};
 use crate::domain::agreement::{self, Doubt, Ours, Plan, RELEASES_A_RUN};
 use crate::domain::ids::{MaskId, OrphanId};
 use crate::domain::phone::PhoneNumber;
+use crate::failpoint;
 use crate::secrets;
 
 /// How a comparison ended.
@@ -116,8 +117,10 @@ impl App {
         let now = self.now();
         let begun = self.db.transaction(move |conn| reconciliation::begin(conn, now)).await?;
         let Some(round) = begun else { return Ok(Outcome::Busy) };
+        failpoint::here("comparison-begun");
         let outcome = self.compare(Some(round), how.believe).await;
         self.db.transaction(move |conn| reconciliation::finish(conn, round)).await?;
+        failpoint::here("comparison-ended");
         outcome
     }
 
@@ -125,7 +128,10 @@ impl App {
     async fn compare(&self, round: Option<i64>, believe: bool) -> Result<Outcome, DbError> {
         let now = self.now();
         let before = self.db.transaction(move |conn| reconciliation::ours(conn, now)).await?;
-        let list = match self.carrier.owned().await {
+        failpoint::here("rows-read");
+        let list = self.carrier.owned().await;
+        failpoint::here("list-answered");
+        let list = match list {
             Ok(list) => list,
             Err(error) => {
                 let text = format!("the carrier's list could not be read: {error}");
@@ -192,9 +198,11 @@ impl App {
                 operations::read_back_again(conn, now)?;
                 reconciliation::note_good(conn, list.len(), now)?;
             }
+            failpoint::here("comparison-written");
             Ok::<_, DbError>(Compared::Planned(Box::new(Planned { plan, after, told })))
         };
         let compared = self.db.transaction(work).await?;
+        failpoint::here("comparison-noted");
         self.wake.notify_one();
         Ok(compared)
     }
@@ -238,9 +246,11 @@ impl App {
             {
                 reconciliation::note_alarm(conn, &text, size, now)?;
             }
+            failpoint::here("alarm-written");
             Ok::<_, DbError>(())
         };
         self.db.transaction(work).await?;
+        failpoint::here("alarm-noted");
         tracing::error!(%alarm, "the carrier and our rows were not compared");
         Ok(Outcome::NotCompared { alarm, may_be_right: size.is_some() })
     }
