@@ -70,7 +70,12 @@ async fn disagreements(app: &TestApp) -> Vec<String> {
     }
     let in_all: i64 = billed.values().sum();
     let explained = i64::try_from(held.len() + orphans.len()).unwrap();
-    if asked_for.is_empty() && lost.is_empty() && in_all != explained {
+    // What is on its way back may have arrived, and what was missed once need not be there.
+    let on_their_way = "SELECT e164 FROM masks m WHERE state = 'releasing' \
+                            OR EXISTS (SELECT 1 FROM absences a WHERE a.mask_id = m.id) \
+                        UNION ALL SELECT e164 FROM orphans WHERE state = 'releasing'";
+    let least = explained - i64::try_from(rows(on_their_way).await.len()).unwrap();
+    if asked_for.is_empty() && lost.is_empty() && !(least..=explained).contains(&in_all) {
         broken.push(format!("I10: {in_all} numbers are billed, and {explained} are held or orphans"));
     }
     broken

@@ -4,7 +4,9 @@ mod agreement;
 mod client;
 mod database;
 mod line;
+mod people;
 mod program;
+mod settling;
 mod simulated;
 
 use std::net::{SocketAddr, TcpListener};
@@ -33,7 +35,9 @@ pub(crate) use agreement::agreement;
 pub(crate) use client::{Client, Page};
 pub(crate) use database::Database;
 pub(crate) use line::Line;
+pub(crate) use people::Person;
 pub(crate) use program::{Installation, Running, free_address, is_alive, send};
+pub(crate) use settling::{calls, settle};
 pub(crate) use simulated::Simulated;
 
 /// A real number that people in tests have, and somebody who calls.
@@ -77,6 +81,8 @@ pub(crate) struct Options {
     pub(crate) keys: String,
     /// Whether Maskline's pages lead to the simulator, as in a development start.
     pub(crate) development: bool,
+    /// A database that is there already.
+    pub(crate) database: Option<Database>,
 }
 
 impl Default for Options {
@@ -92,6 +98,7 @@ impl Default for Options {
             webhook_networks: vec![],
             keys: RootKeys::generate(),
             development: false,
+            database: None,
         }
     }
 }
@@ -126,7 +133,10 @@ impl TestApp {
         )
         .unwrap();
         let tropo = Arc::new(set_up(simulator.address(), address).await);
-        let database = Database::create().await;
+        let database = match options.database {
+            Some(database) => database,
+            None => Database::create().await,
+        };
         let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
         let settings = Settings {
             public_url: public_url.clone(),
@@ -188,17 +198,27 @@ impl TestApp {
         self.again(&self.roots, change)
     }
 
+    /// Another server of the deployment, whose clock is wrong by so much.
+    pub(crate) fn beside(&self, wrong: TimeDelta) -> (App, Clock) {
+        let clock = Clock::by_hand(self.clock.now() + wrong);
+        (self.again_at(clock.clone(), &self.roots, |_| {}), clock)
+    }
+
     /// The same deployment with other root keys, as after a restart.
     pub(crate) fn with_keys(&self, keys: &str) -> App {
         self.again(&RootKeys::parse(keys).unwrap(), |_| {})
     }
 
     fn again(&self, roots: &RootKeys, change: impl FnOnce(&mut Settings)) -> App {
+        self.again_at(self.clock.clone(), roots, change)
+    }
+
+    fn again_at(&self, clock: Clock, roots: &RootKeys, change: impl FnOnce(&mut Settings)) -> App {
         let mut settings = self.app.settings().clone();
         change(&mut settings);
         let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
         let db = Db::new(&self.database.url, 4);
-        App::new(db.clone(), db, self.clock.clone(), roots, self.tropo.clone(), mailer, settings)
+        App::new(db.clone(), db, clock, roots, self.tropo.clone(), mailer, settings)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -286,7 +306,9 @@ impl TestApp {
         let seconds = time.num_seconds();
         let statement =
             format!("UPDATE operations SET lease_until = lease_until - interval '{seconds} seconds'");
-        self.database.execute(&statement).await;
+        self.database
+            .execute(&format!("{statement}; {}", statement.replace("operations", "reconciliation")))
+            .await;
     }
 
     /// The carrier is gone: nothing listens at its address any more.
