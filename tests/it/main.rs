@@ -10,6 +10,7 @@ mod accounts;
 mod admin;
 mod answers;
 mod calls;
+mod chaos;
 mod command_line;
 mod devices;
 mod dump;

@@ -64,6 +64,15 @@ async fn disagreements(app: &TestApp) -> Vec<String> {
     for user in rows(&crowded).await {
         broken.push(format!("I5: above the quota: {user}"));
     }
+    let today = app.app.now().date_naive();
+    let bought = format!(
+        "SELECT 1 AS n FROM masks WHERE state <> 'failed' AND (requested_at AT TIME ZONE 'UTC')::date = '{today}'"
+    );
+    let bought = i64::try_from(rows(&bought).await.len()).unwrap();
+    let spent = limits.prices.number_a_month.times(bought);
+    if spent > limits.spend.0 {
+        broken.push(format!("I8: {spent} spent for numbers today"));
+    }
     let overdue = "SELECT id FROM operations WHERE state = 'in_flight' AND lease_until < clock_timestamp()";
     for operation in rows(overdue).await {
         broken.push(format!("I9: in flight past its lease: {operation}"));

@@ -12,10 +12,12 @@ pub(crate) struct Line {
     /// The database's URL by this way.
     pub(crate) url: String,
     alive: watch::Sender<bool>,
-    /// How many more commits are told, and then one that is not; below zero, all are.
+    /// How many more commits are told, and then one that is not; below zero when it was.
     commits_told: Arc<AtomicI64>,
 }
 
+/// Far more commits than there will be.
+const NONE_TO_LOSE: i64 = i64::MAX;
 /// How a client asks to commit.
 const COMMIT: &[u8] = b"COMMIT\0";
 
@@ -28,7 +30,7 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = before.replace("@/", &format!("@{}/", listener.local_addr().unwrap()));
         let (alive, watching) = watch::channel(true);
-        let commits_told = Arc::new(AtomicI64::new(-1));
+        let commits_told = Arc::new(AtomicI64::new(NONE_TO_LOSE));
         let left = commits_told.clone();
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
@@ -62,9 +64,9 @@ impl Line {
         self.commits_told.store(commits, Ordering::SeqCst);
     }
 
-    /// All commits are told again; whether one was not.
+    /// All commits are told again; whether one was not since the last time that one was to be lost.
     pub(crate) fn has_lost_an_answer(&self) -> bool {
-        self.commits_told.swap(-1, Ordering::SeqCst) < 0
+        self.commits_told.swap(NONE_TO_LOSE, Ordering::SeqCst) < 0
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) use database::Database;
 pub(crate) use line::Line;
 pub(crate) use people::Person;
 pub(crate) use program::{Installation, Running, free_address, is_alive, send};
-pub(crate) use settling::{calls, settle};
+pub(crate) use settling::{calls, settle, stranger};
 pub(crate) use simulated::Simulated;
 
 /// A real number that people in tests have, and somebody who calls.
