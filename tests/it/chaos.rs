@@ -346,7 +346,9 @@ impl World {
             Weather::Later(seconds) => {
                 let time = TimeDelta::seconds(seconds);
                 self.app.later(time).await;
-                self.servers[1..].iter().for_each(|(_, clock)| clock.advance(time));
+                for (_, clock) in &self.servers[1..] {
+                    clock.advance(time);
+                }
             }
             Weather::Stranger(_) | Weather::Vanish(_) => {}
         }

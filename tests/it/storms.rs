@@ -251,6 +251,12 @@ async fn the_database_has_no_connection_left_for_us() {
     }
 }
 
+fn advance(clocks: &[&Clock], time: TimeDelta) {
+    for clock in clocks {
+        clock.advance(time);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_whose_clocks_are_wrong_compete_for_the_same_work() {
     let (app, ada) = scene().await;
@@ -277,7 +283,7 @@ async fn servers_whose_clocks_are_wrong_compete_for_the_same_work() {
             join_all(servers.iter().map(async |server| while server.step().await.unwrap() {})).await;
             join_all(servers.iter().map(async |server| server.reconcile(false).await.unwrap())).await;
             app.later(TimeDelta::seconds(20)).await;
-            clocks.iter().for_each(|clock| clock.advance(TimeDelta::seconds(20)));
+            advance(&clocks, TimeDelta::seconds(20));
         }
         app.simulator.no_faults().await;
         let revoked = masks[3 * round];
@@ -286,7 +292,7 @@ async fn servers_whose_clocks_are_wrong_compete_for_the_same_work() {
         assert!(servers_revoke.iter().all(Result::is_ok), "{servers_revoke:?}");
         let days = TimeDelta::days(46);
         app.later(days).await;
-        clocks.iter().for_each(|clock| clock.advance(days));
+        advance(&clocks, days);
     }
     settle(&app).await;
     calls(&app, &[&ada]).await;

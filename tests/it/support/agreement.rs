@@ -12,7 +12,7 @@ const ASKED_FOR: &str =
     "SELECT chosen FROM operations WHERE kind = 'buy' AND finished_at IS NULL AND chosen IS NOT NULL";
 
 /// Fails unless every invariant holds that can be read off rows and the ledger: I1 (as soon as the carrier's list was
-/// compared), I2, I3, I4, I5, I9 and I10 once all operations are settled. To be called after a fault, when the worker
+/// compared), I2, I3, I4, I5, I8, I9 and I10 once all operations are settled. To be called after a fault, when the worker
 /// has done what is due and the carrier's list was compared.
 pub(crate) async fn agreement(app: &TestApp) {
     let broken = disagreements(app).await;
