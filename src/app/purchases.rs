@@ -208,7 +208,7 @@ impl App {
             return self.settle(claimed, Next::Again(self.now()), None).await;
         };
         failpoint::here("look-begun");
-        let owned = self.carrier.owned().await;
+        let owned = self.believable_list().await?;
         failpoint::here("look-answered");
         let owned = match owned {
             Ok(owned) => owned,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::App;
 use super::lost::{lose, regain};
 use super::orphans::Fate;
+use crate::carrier::CarrierError;
 use crate::db::audit::{self, Actor};
 use crate::db::orphans::{self, Ended};
 use crate::db::{Connection, DbError, masks, operations, reconciliation};
@@ -154,6 +155,21 @@ impl App {
                 Ok(Outcome::Compared(report))
             }
         }
+    }
+
+    /// The carrier's list of our numbers. One that lacks what our masks hold says nothing of what else it lacks, and
+    /// counts as one that could not be read.
+    pub(super) async fn believable_list(&self) -> Result<Result<Vec<PhoneNumber>, CarrierError>, DbError> {
+        let now = self.now();
+        let ours = move |conn: &mut Connection| reconciliation::ours(conn, now);
+        let before = self.db.transaction(ours).await?;
+        let list = match self.carrier.owned().await {
+            Ok(list) => list,
+            Err(error) => return Ok(Err(error)),
+        };
+        let after = self.db.transaction(ours).await?;
+        let doubt = agreement::doubt(&before, &after, &list, None);
+        Ok(doubt.map_or(Ok(list), |doubt| Err(CarrierError::Unavailable(doubt.to_string()))))
     }
 
     /// In one transaction: reads our rows again, compares, and notes what follows.

@@ -147,3 +147,25 @@ async fn answers_that_come_too_late_count_as_unclear() {
     ends_with(&app, &ada, 2, 1, "late").await;
     assert_eq!((app.state_of(back).await, app.state_of(wished).await), ("released".into(), "active".into()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_lacks_what_is_ours_is_no_reason_to_buy_again() {
+    for kind in ["empty-list", "half-list"] {
+        let (app, ada) = scene().await;
+        for at in 0..8 {
+            app.held_mask(&ada, &format!("held {at}")).await;
+        }
+        once(&app, "reset-after", "POST", "addresses").await;
+        app.simulator.fault(json!({"kind": kind, "method": "GET", "resource": "addresses"})).await;
+        let mask = app.app.wish_mask(ada.user, ada.wish(kind)).await.unwrap();
+        for _ in 0..4 {
+            app.work().await;
+            app.later(TimeDelta::minutes(1)).await;
+        }
+        assert_eq!(app.state_of(mask).await, "requested", "{kind}");
+        assert_eq!(app.simulator.ledger().await.0.len(), 9, "{kind}: it was bought again");
+        app.simulator.no_faults().await;
+        ends_with(&app, &ada, 9, 0, kind).await;
+        assert_eq!(app.state_of(mask).await, "active", "{kind}");
+    }
+}
