@@ -14,6 +14,7 @@ pub mod secrets;
 pub mod carrier;
 pub mod cluster;
 pub mod db;
+pub mod disk;
 pub mod mail;
 pub mod metrics;
 pub mod telemetry;

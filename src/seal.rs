@@ -32,12 +32,15 @@
 //! | `codes that prove numbers` | the six digits | under the lowest id: codes under way then have to be asked for again |
 //! | `tokens of forms` | hidden fields | under the lowest id: open forms then have to be loaded again |
 //! | `cookies of sessions` | the encryption of session cookies | under the lowest id: everybody then signs in again |
+//! | `names of calls` | `calls.id` | under the lowest id: an event that is told both before and after counts twice |
+//! | `directory on disk`, `records of calls on disk` | files of a server (see [`frames`]) | the first key seals, each file names its key; the directory is written anew at once, records until they are in the database |
 //! | `devices that signed in before` | the proof in a device's cookie | under the lowest id: devices are then strangers once |
 //!
 //! Two servers may differ by one step of a change: a key that only one of them knows writes nothing yet, and whichever
 //! keys they share, the digests of one and the same number meet in `lookup` or in `lookup_next`, so that the unique
 //! indexes over both hold throughout.
 
+pub mod frames;
 mod keys;
 
 use std::fmt;

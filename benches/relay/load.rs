@@ -5,10 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-
-use crate::people::MASKS;
 
 /// Connections at once.
 pub(crate) const CONNECTIONS: usize = 32;
@@ -26,15 +24,72 @@ pub(crate) struct Round {
     pub(crate) failed: f64,
 }
 
-/// Posts sessions to an address for so many seconds, as fast as they are answered.
-pub(crate) fn sessions(url: &str, seconds: u32, seed: u32) -> anyhow::Result<Round> {
-    let template = script("session.json");
-    wrk(&[], url, seconds, &[&template, &MASKS.to_string(), &seed.to_string()])
+/// Who makes it.
+pub(crate) struct Load {
+    runtime: Runtime,
+    http: reqwest::Client,
 }
 
-/// Asks for a page for so many seconds, as fast as it is answered.
-pub(crate) fn pages(url: &str, cookie: &str, seconds: u32) -> anyhow::Result<Round> {
-    wrk(&["-H", &format!("Cookie: {cookie}")], url, seconds, &[])
+impl Load {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Ok(Self { runtime, http: http.build()? })
+    }
+
+    /// Posts sessions to an address for so many seconds, as fast as they are answered.
+    pub(crate) fn sessions(&self, url: &str, masks: u32, seconds: u32, seed: u32) -> anyhow::Result<Round> {
+        wrk(&[], url, seconds, &[&script("session.json"), &masks.to_string(), &seed.to_string()])
+    }
+
+    /// Asks for a page for so many seconds, as fast as it is answered.
+    pub(crate) fn pages(&self, url: &str, cookie: &str, seconds: u32) -> anyhow::Result<Round> {
+        wrk(&["-H", &format!("Cookie: {cookie}")], url, seconds, &[])
+    }
+
+    /// Posts so many bodies a second, whether or not the earlier ones are answered, and counts the time of each from when
+    /// it was due.
+    pub(crate) fn steady(
+        &self,
+        url: &str,
+        (per_second, seconds): (u32, u32),
+        kind: (&str, &[(&str, String)]),
+        body: impl Fn(u32) -> String,
+    ) -> anyhow::Result<Round> {
+        let mut under_way = JoinSet::new();
+        let start = Instant::now() + Duration::from_millis(100);
+        for nth in 0..per_second * seconds {
+            let due = start + Duration::from_secs(1) * nth / per_second;
+            let mut request = self.http.post(url).header("content-type", kind.0).body(body(nth));
+            for (name, value) in kind.1 {
+                request = request.header(*name, value.replace("@NTH@", &(nth % 250).to_string()));
+            }
+            // The runtime's own timers tick by the millisecond.
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let answered = async move {
+                let good = match request.send().await {
+                    Ok(answer) => answer.status() == 200 && answer.bytes().await.is_ok(),
+                    Err(_) => false,
+                };
+                (good, due.elapsed())
+            };
+            under_way.spawn_on(answered, self.runtime.handle());
+        }
+        let answered = self.runtime.block_on(under_way.join_all());
+        let took = start.elapsed().as_secs_f64();
+        let failed = answered.iter().filter(|(good, _)| !good).count();
+        let mut times: Vec<f64> = answered.iter().map(|(_, time)| time.as_secs_f64() * 1e3).collect();
+        times.sort_by(f64::total_cmp);
+        let within = |hundredth: usize| times[(times.len() - 1) * hundredth / 100];
+        let (count, failed) = (f64::from(per_second * seconds), u32::try_from(failed)?);
+        Ok(Round {
+            answers: count,
+            per_second: count / took,
+            p50: within(50),
+            p99: within(99),
+            failed: failed.into(),
+        })
+    }
 }
 
 fn script(name: &str) -> String {
@@ -59,46 +114,4 @@ fn wrk(more: &[&str], url: &str, seconds: u32, arguments: &[&str]) -> anyhow::Re
     ensure!(answers > 0.0, "nothing was answered: {text}");
     let per_second = answers / (microseconds / 1e6);
     Ok(Round { answers, per_second, p50: p50 / 1e3, p99: p99 / 1e3, failed: bad + broken })
-}
-
-/// Posts so many sessions a second, whether or not the earlier ones are answered, and counts the time of each from when
-/// it was due.
-pub(crate) fn steady(
-    runtime: &Handle,
-    url: &str,
-    per_second: u32,
-    seconds: u32,
-    session: impl Fn(u32) -> String,
-) -> anyhow::Result<Round> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let mut under_way = JoinSet::new();
-    let start = Instant::now() + Duration::from_millis(100);
-    for nth in 0..per_second * seconds {
-        let due = start + Duration::from_secs(1) * nth / per_second;
-        let request = http.post(url).header("content-type", "application/json").body(session(nth));
-        // The runtime's own timers tick by the millisecond.
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let answered = async move {
-            let good = match request.send().await {
-                Ok(answer) => answer.status() == 200 && answer.bytes().await.is_ok(),
-                Err(_) => false,
-            };
-            (good, due.elapsed())
-        };
-        under_way.spawn_on(answered, runtime);
-    }
-    let answered = runtime.block_on(under_way.join_all());
-    let took = start.elapsed().as_secs_f64();
-    let failed = answered.iter().filter(|(good, _)| !good).count();
-    let mut times: Vec<f64> = answered.iter().map(|(_, time)| time.as_secs_f64() * 1e3).collect();
-    times.sort_by(f64::total_cmp);
-    let within = |hundredth: usize| times[(times.len() - 1) * hundredth / 100];
-    let (count, failed) = (f64::from(per_second * seconds), u32::try_from(failed)?);
-    Ok(Round {
-        answers: count,
-        per_second: count / took,
-        p50: within(50),
-        p99: within(99),
-        failed: failed.into(),
-    })
 }

@@ -11,11 +11,9 @@ use maskline::seal::{Place, Sealer};
 use maskline::secrets;
 use uuid::Uuid;
 
-/// How many masks there are.
-pub(crate) const MASKS: u32 = 100_000;
-/// How many of them lead to each real number.
+/// How many masks lead to each real number.
 const EACH: u32 = 100;
-/// Area codes of the real numbers, with fifty numbers of each: `555-0100` to `0149`.
+/// Area codes of the real numbers, with five hundred numbers of each.
 const AREAS: [u32; 20] =
     [202, 206, 212, 213, 303, 305, 312, 404, 407, 415, 503, 512, 602, 617, 702, 713, 718, 720, 808, 907];
 /// The real number of the user whose page is measured, of none of these areas.
@@ -29,15 +27,15 @@ pub(crate) fn mask(place: u32) -> String {
 /// The real number that a mask leads to, by the mask's place.
 pub(crate) fn real(place: u32) -> String {
     let holder = place / EACH;
-    let area = AREAS[holder as usize / 50];
-    format!("+1{area}55501{:02}", holder % 50)
+    let area = AREAS[holder as usize / 500];
+    format!("+1{area}5550{:03}", holder % 500)
 }
 
-/// Fills a migrated database.
-pub(crate) fn fill(url: &str, sealer: &Sealer) -> anyhow::Result<()> {
+/// Fills a migrated database with so many masks. What keeps directories up to date is off meanwhile, as no server runs.
+pub(crate) fn fill(url: &str, sealer: &Sealer, masks: u32) -> anyhow::Result<()> {
     let mut users = String::from("INSERT INTO users VALUES ");
     let mut numbers = String::from("INSERT INTO numbers VALUES ");
-    for holder in 0..MASKS / EACH {
+    for holder in 0..masks / EACH {
         let user = secrets::random_uuid();
         let between = if holder == 0 { "" } else { ", " };
         write!(users, "{between}('{user}', 'user{holder}@example.com', 'user', '', 'UTC', now())")?;
@@ -46,6 +44,7 @@ pub(crate) fn fill(url: &str, sealer: &Sealer) -> anyhow::Result<()> {
     }
     db::execute(url, &users)?;
     db::execute(url, &numbers)?;
+    db::execute(url, "ALTER TABLE masks DISABLE TRIGGER directory_of_masks")?;
     // The masks of a number have places next to each other, in the order in which the numbers were written.
     db::execute(
         url,
@@ -57,6 +56,7 @@ pub(crate) fn fill(url: &str, sealer: &Sealer) -> anyhow::Result<()> {
                   generate_series(0, {EACH} - 1) AS nth"
         ),
     )?;
+    db::execute(url, "ALTER TABLE masks ENABLE TRIGGER directory_of_masks")?;
     Ok(db::execute(url, "VACUUM ANALYZE")?)
 }
 

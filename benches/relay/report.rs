@@ -17,32 +17,81 @@ impl Spread {
         figures.sort_by(f64::total_cmp);
         Self { median: figures[figures.len() / 2], least: figures[0], greatest: figures[figures.len() - 1] }
     }
+
+    fn shown(&self, digits: usize) -> String {
+        let Self { median, least, greatest } = self;
+        if (greatest - least).abs() < f64::EPSILON {
+            format!("{median:.digits$}")
+        } else {
+            format!("{median:.digits$} ({least:.digits$} to {greatest:.digits$})")
+        }
+    }
 }
 
-/// The head of the table.
-pub(crate) fn head() {
-    println!("| | a second (least to most) | p50, ms | p99, ms |");
-    println!("|---|---:|---:|---:|");
+/// What was measured, line by line, and what was answered meanwhile.
+#[derive(Default)]
+pub(crate) struct Report {
+    lines: Vec<String>,
+    notes: Vec<String>,
+    /// Calls that were answered and must be written down.
+    pub(crate) calls: f64,
+    /// Requests that were not answered as they should.
+    pub(crate) failed: f64,
 }
 
-/// A line of the table: the median of the rounds.
-pub(crate) fn line(name: &str, rounds: &[Round]) {
-    let Spread { median, least, greatest } = Spread::of(rounds.iter().map(|round| round.per_second));
-    let middle = |figure: fn(&Round) -> f64| Spread::of(rounds.iter().map(figure)).median;
-    let range = if rounds.len() > 1 { format!(" ({least:.0} to {greatest:.0})") } else { String::new() };
-    let (p50, p99) = (middle(|round| round.p50), middle(|round| round.p99));
-    println!("| {name} | {median:.0}{range} | {p50:.2} | {p99:.2} |");
-}
+impl Report {
+    /// Calls that the server answered.
+    pub(crate) fn answered(&mut self, rounds: &[Round]) {
+        self.calls += rounds.iter().map(|round| round.answers - round.failed).sum::<f64>();
+        self.failed += rounds.iter().map(|round| round.failed).sum::<f64>();
+    }
 
-/// The line that compares rounds of one thing with those of another that ran beside them.
-pub(crate) fn ratio(name: &str, these: &[Round], those: &[Round]) {
-    let of =
-        |figure: fn(&Round) -> f64| Spread::of(these.iter().zip(those).map(|(a, b)| figure(a) / figure(b)));
-    let Spread { median, least, greatest } = of(|round| round.per_second);
-    let range =
-        if these.len() > 1 { format!("{median:.3} ({least:.3} to {greatest:.3})") } else { String::new() };
-    let (p50, p99) = (of(|round| round.p50).median, of(|round| round.p99).median);
-    println!("| {name} | {range} | × {p50:.1} | × {p99:.1} |");
+    /// How many a second, and how long they took.
+    pub(crate) fn rate(&mut self, name: &str, rounds: &[Round]) {
+        let rate = Spread::of(rounds.iter().map(|round| round.per_second));
+        let middle = |figure: fn(&Round) -> f64| Spread::of(rounds.iter().map(figure)).median;
+        let (p50, p99) = (middle(|round| round.p50), middle(|round| round.p99));
+        self.line(name, &format!("{} a second; p50 {p50:.2} ms, p99 {p99:.2} ms", rate.shown(0)), "");
+    }
+
+    /// How long the answers to one round of calls took.
+    pub(crate) fn latency(&mut self, name: &str, round: Round, target: &str) {
+        if name.starts_with("bare") {
+            self.failed += round.failed;
+        } else {
+            self.answered(&[round]);
+        }
+        self.line(name, &format!("p50 {:.2} ms, p99 {:.2} ms", round.p50, round.p99), target);
+    }
+
+    /// A figure of its own.
+    pub(crate) fn figure(&mut self, name: &str, figure: Spread, unit: &str) {
+        let (unit, target) = unit.split_once(", ").unwrap_or((unit, ""));
+        self.line(name, &format!("{} {unit}", figure.shown(2)), target);
+    }
+
+    /// One thing beside another that ran in turn with it.
+    pub(crate) fn ratio(&mut self, name: &str, ratio: Spread, target: &str) {
+        self.line(name, &format!("**{}**", ratio.shown(3)), target);
+    }
+
+    /// A sentence below the table.
+    pub(crate) fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
+    fn line(&mut self, name: &str, figures: &str, target: &str) {
+        println!("{name}: {figures} {target}");
+        self.lines.push(format!("| {name} | {figures} | {target} |"));
+    }
+
+    /// The table.
+    pub(crate) fn tell(&self) {
+        println!("| | measured (least to most) | wanted |");
+        println!("|---|---|---|");
+        self.lines.iter().for_each(|line| println!("{line}"));
+        self.notes.iter().for_each(|note| println!("\n{note}"));
+    }
 }
 
 /// How busy the machine is: how many processes wanted to run, on average of the last minute.

@@ -1,23 +1,35 @@
 //! Calls to masks: what becomes of them, and how their stories go on.
+//!
+//! A call is decided by what is in memory: where the mask leads (the directory) and what was called of late (the book).
+//! Neither the disk nor the database is asked on the way; what happens is told to the recorder, which writes it down
+//! behind.
 
+use std::sync::{MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use uuid::Builder;
+
+use super::directory::{Entry, Map};
+use super::recorder::{EVENT_PREFIX, Told};
 use super::{App, deliver, texts};
-use crate::db::calls::{self, Decided, KnownCall, NewCall, PickedUp};
-use crate::db::rates;
-use crate::db::{Connection, DbError, masks, numbers, stops, users};
+use crate::db::{DbError, calls, masks, rates, users};
 use crate::domain::call::{
-    CalledMask, Caller, Decision, Ending, Instruction, Reason, decide, is_worth_a_notice,
+    CalledMask, Caller, Decided, Decision, Ending, Instruction, PickedUp, Reason, decide, is_worth_a_notice,
 };
+use crate::domain::call_book::{BookedCall, CallBook, KnownCall};
 use crate::domain::ids::{CallId, MaskId};
 use crate::domain::limits::Rate;
-use crate::domain::mask::{Mask, MaskState};
+use crate::domain::mask::Standing;
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::domain::stop::{Spending, stops_calls};
 use crate::metrics::CallOutcome;
 use crate::seal::Place;
 use crate::secrets;
 
-/// What stands before the carrier's name of a call where it is kept.
-const EVENT_PREFIX: &str = "carrier|";
+/// How often a lock is tried on the spot: whoever holds one does so for less time than this takes.
+const TRIES: u32 = 200;
+/// How long it is left alone then.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A call as the carrier tells of it.
 #[derive(Debug, Clone)]
@@ -41,6 +53,20 @@ pub struct Routed {
     pub outcome: CallOutcome,
 }
 
+/// Why nothing was decided about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    /// This server does not know yet where numbers lead.
+    #[error("the directory is not loaded")]
+    NotLoaded,
+    /// The real number's seal does not open.
+    #[error("the real number cannot be read")]
+    DoesNotOpen,
+    /// It took as long as a caller waits.
+    #[error("the decision took too long")]
+    TooLate,
+}
+
 /// What a sentence is said about a call that was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Followed {
@@ -51,57 +77,134 @@ pub enum Followed {
 }
 
 impl App {
-    /// Decides what becomes of a call to a mask and writes it down. The same event told again gets the same answer as
-    /// long as the mask still leads there, and counts once.
-    pub async fn route_call(&self, incoming: IncomingCall) -> Result<Routed, DbError> {
-        let (now, id) = (self.now(), CallId(secrets::random_uuid()));
-        let event_key = match incoming.event {
-            Some(event) => format!("{EVENT_PREFIX}{event}"),
-            None => format!("nameless|{id}"),
-        };
-        let (settings, sealer, carrier) = (self.settings.clone(), self.sealer.clone(), self.carrier.name());
-        let (called, caller) = (incoming.called, incoming.caller);
-        let decided = self.calls_db.transaction(move |conn| {
-            let Some(mask) = masks::hold_called(conn, &called)? else {
-                return Ok((Decision::TurnAway(Reason::NotInService), None, None));
-            };
-            let destination = destination(conn, &mask, &sealer, &settings)?;
-            let facts = CalledMask {
-                phone: mask.phone.ok_or(DbError::Unreadable("masks.e164"))?,
-                destination_is_mask: leads_to_mask(conn, destination)?,
-                destination,
-                is_stopped: is_stopped(conn, &mask, destination, carrier)?,
-                state: mask.state,
-            };
-            if let Some(known) = calls::find_by_event(conn, &event_key)? {
-                return Ok((again(&facts, caller, known), Some(known.id), None));
+    /// Decides what becomes of a call to a mask, within `patience`. The same event told again gets the same answer as long
+    /// as the mask still leads there, and counts once.
+    pub async fn route_call(&self, incoming: IncomingCall, patience: Duration) -> Result<Routed, Undecided> {
+        let begun = Instant::now();
+        let id = self.name_of_call(incoming.event.as_deref());
+        loop {
+            if let Some(routed) = self.route_now(&incoming, id)? {
+                return Ok(routed);
             }
-            let caller_is_mask = leads_to_mask(conn, caller)?;
-            let lookups = caller.map(|caller| sealer.caller_lookups(mask.id.0, caller)).unwrap_or_default();
-            let recent = calls::recent(conn, mask.id, &lookups, now, settings.limits.talking)?;
-            let decision =
-                decide(&facts, Caller { number: caller, is_mask: caller_is_mask }, recent, &settings.limits);
-            let call = NewCall {
-                id,
-                mask: mask.id,
-                event_key,
-                caller_sealed: caller.map(|caller| sealer.seal(caller, Place::caller(id.0))),
-                caller_lookup: caller.map(|caller| sealer.caller_lookup(mask.id.0, caller)),
-                decided: match decision {
-                    Decision::Connect { .. } => Decided::Connected,
-                    Decision::TurnAway(reason) => Decided::TurnedAway(reason),
-                    Decision::Reject => Decided::Rejected,
-                },
-            };
-            calls::insert(conn, &call, now)?;
-            let notice = is_worth_a_notice(decision, recent, &settings.limits).then_some(mask.id);
-            Ok::<_, DbError>((decision, Some(id), notice))
-        });
-        let (decision, call, notice) = decided.await?;
-        if let Some(mask) = notice {
-            self.tell_of_limit(mask);
+            if begun.elapsed() >= patience {
+                return Err(Undecided::TooLate);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        Ok(self.routed(decision, call))
+    }
+
+    /// The same event has the same name everywhere, so that whichever server is told of it, and however often, it is one
+    /// call.
+    fn name_of_call(&self, event: Option<&str>) -> CallId {
+        let Some(event) = event else { return CallId(secrets::random_uuid()) };
+        let digest = secrets::keyed_digest(&self.call_key, event.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        CallId(Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// Decides on the spot; `None` where what it needs is held by somebody else.
+    fn route_now(&self, incoming: &IncomingCall, id: CallId) -> Result<Option<Routed>, Undecided> {
+        let Some(map) = soon(|| self.directory.map()) else { return Ok(None) };
+        let called = incoming.called.iter().find_map(|number| Some((*number, map.find(*number)?)));
+        let Some((phone, entry)) = called else {
+            if self.directory.standing().version.is_none() {
+                return Err(Undecided::NotLoaded);
+            }
+            return Ok(Some(self.routed(Decision::TurnAway(Reason::NotInService), None)));
+        };
+        let destination = self.destination(&entry)?;
+        let facts = CalledMask {
+            phone,
+            standing: entry.standing,
+            destination,
+            destination_is_mask: destination.is_some_and(|number| map.holds(number)),
+            is_stopped: self.is_stopped(&map, &entry, destination),
+        };
+        let caller = Caller {
+            number: incoming.caller,
+            is_mask: incoming.caller.is_some_and(|number| map.holds(number)),
+        };
+        drop(map);
+        let Some(mut book) = soon(|| self.book_now()) else { return Ok(None) };
+        if let Some(known) = book.find(id) {
+            return Ok(Some(self.routed(again(&facts, incoming.caller, known), Some(id))));
+        }
+        Ok(Some(self.decide_and_book(&mut book, incoming, id, (&facts, &entry), caller)))
+    }
+
+    fn decide_and_book(
+        &self,
+        book: &mut CallBook,
+        incoming: &IncomingCall,
+        id: CallId,
+        (facts, entry): (&CalledMask, &Entry),
+        caller: Caller,
+    ) -> Routed {
+        let (now, limits) = (self.now(), &self.settings.limits);
+        let lookups =
+            caller.number.map(|number| self.sealer.caller_lookups(entry.mask.0, number)).unwrap_or_default();
+        let recent = book.recent((entry.mask, entry.user), &lookups, now, limits.talking);
+        let decision = decide(facts, caller, recent, limits);
+        let decided = Decided::from(decision);
+        let digest = caller.number.map(|number| self.sealer.caller_lookup(entry.mask.0, number));
+        let is_over = decided != Decided::Connected;
+        let mask = (entry.mask, entry.user);
+        book.add(&BookedCall { id, mask, caller: digest, decided, at: now, is_over }, now);
+        self.recorder.tell(Told::Called {
+            id,
+            mask: entry.mask,
+            event: incoming.event.clone(),
+            caller: caller.number.zip(digest),
+            decided,
+            at: now,
+        });
+        if is_worth_a_notice(decision, recent, limits) {
+            self.tell_of_limit(entry.mask);
+        }
+        self.routed(decision, Some(id))
+    }
+
+    /// The real number of a mask, where one is registered, proved and of a kind and country that is still allowed.
+    fn destination(&self, entry: &Entry) -> Result<Option<PhoneNumber>, Undecided> {
+        let Some((id, sealed)) = &entry.real else { return Ok(None) };
+        let number = match self.sealer.open(sealed, Place::number(id.0)) {
+            Ok(number) => number,
+            // Nobody can tell where the call was to go: that is our fault, and no rule of the house.
+            Err(_) if entry.standing == Standing::Rings => return Err(Undecided::DoesNotOpen),
+            Err(_) => return Ok(None),
+        };
+        let settings = &self.settings;
+        let is_allowed = entry.is_allowed(|| {
+            number.line_kind(settings.voip).is_ok()
+                && number.country().is_some_and(|country| settings.number_countries.contains(&country))
+        });
+        Ok(is_allowed.then_some(number))
+    }
+
+    /// Whether a switch that stops spending keeps calls to the mask from being put through.
+    fn is_stopped(&self, map: &Map, entry: &Entry, destination: Option<PhoneNumber>) -> bool {
+        let stops = map.stops();
+        if stops.is_empty() {
+            return false;
+        }
+        let there = destination.and_then(|number| number.country());
+        let countries: Vec<Country> = there.into_iter().chain([entry.country]).collect();
+        let spending = Spending { carrier: self.carrier.name(), countries: &countries, user: entry.user };
+        stops_calls(&stops, entry.mask, spending)
+    }
+
+    /// The book of calls, once nobody else writes in it.
+    pub(super) fn book(&self) -> MutexGuard<'_, CallBook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn book_now(&self) -> Option<MutexGuard<'_, CallBook>> {
+        match self.book.try_lock() {
+            Ok(book) => Some(book),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What is said where nothing can be decided.
@@ -110,29 +213,62 @@ impl App {
     }
 
     /// Notes that the real phone was picked up, and how old the carrier's session was then, in seconds.
-    pub async fn note_answer(&self, id: CallId, session_seconds: Option<u32>) -> Result<(), DbError> {
-        let now = self.now();
-        self.calls_db.transaction(move |conn| calls::set_answered(conn, id, session_seconds, now)).await
+    pub fn note_answer(&self, call: CallId, session_seconds: Option<u32>) {
+        let picked_up = PickedUp { session_seconds };
+        self.book().pick_up(call, picked_up);
+        self.recorder.tell(Told::PickedUp { call, picked_up, at: self.now() });
     }
 
     /// Notes how a call ended, which `told` works out from whether and when it was picked up. What was told first stays,
-    /// so that events may come twice, late and in any order.
+    /// so that events may come twice, late and in any order. A call that another server took is asked for in the database,
+    /// for as long as `patience`.
     pub async fn note_ending(
         &self,
-        id: CallId,
-        told: impl FnOnce(Option<PickedUp>) -> Option<Ending> + Send + 'static,
-    ) -> Result<Followed, DbError> {
-        let now = self.now();
-        let work = move |conn: &mut _| {
-            let Some(picked_up) = calls::picked_up(conn, id)? else { return Ok(Followed::Silent) };
-            let Some(ending) = told(picked_up) else { return Ok(Followed::Silent) };
-            calls::settle(conn, id, ending, now)?;
-            Ok::<_, DbError>(match ending {
-                Ending::Answered { .. } | Ending::CallerHungUp => Followed::Silent,
-                other => Followed::Told(other),
-            })
+        call: CallId,
+        patience: Duration,
+        told: impl FnOnce(Option<PickedUp>) -> Option<Ending>,
+    ) -> Followed {
+        let known = self.book().find(call);
+        let picked_up = match known {
+            Some(known) => known.picked_up,
+            None => self.picked_up_elsewhere(call, patience).await,
         };
-        self.calls_db.transaction(work).await
+        let Some(ending) = told(picked_up) else { return Followed::Silent };
+        if self.end_in_book(call, ending) || known.is_none() {
+            self.recorder.tell(Told::Ended { call, ending, at: self.now() });
+        }
+        match ending {
+            Ending::Answered { .. } | Ending::CallerHungUp => Followed::Silent,
+            other => Followed::Told(other),
+        }
+    }
+
+    /// `false` where its end is known already, or the call is not.
+    fn end_in_book(&self, call: CallId, ending: Ending) -> bool {
+        let (mut book, now) = (self.book(), self.now());
+        let Some(mask) = book.end(call) else { return false };
+        if let Ending::Answered { seconds: Some(seconds) } = ending {
+            book.add_talk(mask, seconds, now);
+        }
+        true
+    }
+
+    async fn picked_up_elsewhere(&self, call: CallId, patience: Duration) -> Option<PickedUp> {
+        let asked = self.calls_db.transaction(move |conn| calls::picked_up(conn, call));
+        match tokio::time::timeout(patience, asked).await {
+            Ok(Ok(known)) => known.flatten(),
+            Ok(Err(_)) | Err(_) => None,
+        }
+    }
+
+    /// Waits until everything that happened to calls until now is in the database.
+    pub async fn calls_written(&self) {
+        self.recorder.all_written().await;
+    }
+
+    /// Keeps every decision waiting until the answer is dropped, as a fault of ours might.
+    pub fn hold_decisions(&self) -> impl Sized + '_ {
+        self.book()
     }
 
     /// What a caller hears whose call was not taken.
@@ -205,56 +341,27 @@ impl App {
     }
 }
 
-/// The real number of a mask, where one is registered, proved and of a kind and country that is still allowed.
-fn destination(
-    conn: &mut Connection,
-    mask: &Mask,
-    sealer: &crate::seal::Sealer,
-    settings: &super::Settings,
-) -> Result<Option<PhoneNumber>, DbError> {
-    let Some(id) = mask.number else { return Ok(None) };
-    let stored = numbers::find_any(conn, id)?.filter(|stored| stored.verified_at.is_some());
-    let Some(stored) = stored else { return Ok(None) };
-    let number = match sealer.open(&stored.sealed, Place::number(id.0)) {
-        Ok(number) => number,
-        // Nobody can tell where the call was to go: that is our fault, and no rule of the house.
-        Err(_) if mask.state == MaskState::Active => return Err(DbError::Unreadable("numbers.sealed")),
-        Err(_) => return Ok(None),
-    };
-    let allowed = number.line_kind(settings.voip).is_ok()
-        && number.country().is_some_and(|country| settings.number_countries.contains(&country));
-    Ok(allowed.then_some(number))
-}
-
-/// Whether a switch that stops spending keeps calls to the mask from being put through.
-fn is_stopped(
-    conn: &mut Connection,
-    mask: &Mask,
-    destination: Option<PhoneNumber>,
-    carrier: &str,
-) -> Result<bool, DbError> {
-    let stops = stops::all(conn)?;
-    let there = destination.and_then(|number| number.country());
-    let countries: Vec<Country> = there.into_iter().chain([mask.country]).collect();
-    let spending = Spending { carrier, countries: &countries, user: mask.user };
-    Ok(stops_calls(&stops, mask.id, spending))
-}
-
-fn leads_to_mask(conn: &mut Connection, number: Option<PhoneNumber>) -> Result<bool, DbError> {
-    number.map_or(Ok(false), |number| masks::is_mask(conn, number))
-}
-
 /// The answer to an event that was answered before: the same, unless the mask does not ring there any more, or the call
 /// is over.
 fn again(facts: &CalledMask, caller: Option<PhoneNumber>, known: KnownCall) -> Decision {
-    match (known.decided, &facts.state, facts.destination) {
+    match (known.decided, facts.standing, facts.destination) {
         (Decided::Connected, ..) if known.is_over => Decision::TurnAway(Reason::Unavailable),
-        (Decided::Connected, MaskState::Active, Some(to)) if !facts.destination_is_mask => {
+        (Decided::Connected, Standing::Rings, Some(to)) if !facts.destination_is_mask => {
             Decision::Connect { to, shown: caller.unwrap_or(facts.phone) }
         }
-        (Decided::Connected, MaskState::Paused { .. }, _) => Decision::TurnAway(Reason::Paused),
+        (Decided::Connected, Standing::Paused, _) => Decision::TurnAway(Reason::Paused),
         (Decided::Connected, ..) => Decision::TurnAway(Reason::NotInService),
         (Decided::TurnedAway(reason), ..) => Decision::TurnAway(reason),
         (Decided::Rejected, ..) => Decision::Reject,
     }
+}
+
+/// Tries on the spot, some times over; `None` where it is not to be had so soon.
+fn soon<T>(attempt: impl Fn() -> Option<T>) -> Option<T> {
+    (0..TRIES).find_map(|nth| {
+        if nth > 0 {
+            std::hint::spin_loop();
+        }
+        attempt()
+    })
 }

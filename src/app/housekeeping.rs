@@ -39,7 +39,7 @@ impl App {
     async fn forget_before(&self, forget: Forget, before: DateTime<Utc>) -> Result<usize, DbError> {
         let mut forgotten = 0;
         loop {
-            let batch = self.db.transaction(move |conn| forget(conn, before)).await?;
+            let batch = self.work_db.transaction(move |conn| forget(conn, before)).await?;
             forgotten += batch;
             if batch < BATCH {
                 return Ok(forgotten);

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::App;
 use super::quotas::{MaskLimit, room_to_buy, room_to_restore};
+use super::servers::Reach;
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Kind};
 use crate::db::{Connection, DbError, masks, numbers, users};
@@ -154,17 +155,17 @@ impl App {
     }
 
     /// The mask turns callers away until it is resumed.
-    pub async fn pause_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+    pub async fn pause_mask(&self, user: UserId, id: MaskId) -> Result<Reach, ChangeError> {
         self.change(user, id, "mask paused", |mask| mask.pause(StoppedBy::Owner)).await
     }
 
     /// The mask rings again.
-    pub async fn resume_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+    pub async fn resume_mask(&self, user: UserId, id: MaskId) -> Result<Reach, ChangeError> {
         self.change(user, id, "mask resumed", |mask| mask.resume(StoppedBy::Owner)).await
     }
 
-    /// The mask rings nobody from now on.
-    pub async fn revoke_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+    /// The mask rings nobody from now on, on every server that the change has reached.
+    pub async fn revoke_mask(&self, user: UserId, id: MaskId) -> Result<Reach, ChangeError> {
         let (now, rest) = (self.now(), self.settings.limits.rest);
         failpoint::here("revoke-begun");
         let work = move |conn: &mut _| {
@@ -176,7 +177,7 @@ impl App {
         };
         self.db.transaction(work).await?;
         failpoint::here("revoke-noted");
-        Ok(())
+        Ok(self.reached().await)
     }
 
     /// The mask comes back from its rest, onto the number it led to, or onto another of the owner's.
@@ -185,7 +186,7 @@ impl App {
         user: UserId,
         id: MaskId,
         onto: Option<NumberId>,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Reach, ChangeError> {
         let (now, limits) = (self.now(), self.settings.limits.clone());
         failpoint::here("restore-begun");
         let work = move |conn: &mut _| {
@@ -209,7 +210,7 @@ impl App {
         };
         self.db.transaction(work).await?;
         failpoint::here("restore-noted");
-        Ok(())
+        Ok(self.reached().await)
     }
 
     async fn change(
@@ -218,7 +219,7 @@ impl App {
         id: MaskId,
         action: &'static str,
         step: impl FnOnce(&Mask) -> Result<MaskState, WrongState> + Send + 'static,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Reach, ChangeError> {
         let now = self.now();
         let work = move |conn: &mut _| {
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
@@ -227,9 +228,10 @@ impl App {
                 masks::set_state(conn, id, &state, now)?;
                 audit::write(conn, now, Actor::User(user), action, id.0, "")?;
             }
-            Ok(())
+            Ok::<_, ChangeError>(())
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        Ok(self.reached().await)
     }
 }
 

@@ -10,7 +10,9 @@ mod background;
 pub mod calls;
 pub mod codes;
 pub mod devices;
+pub mod directory;
 pub mod housekeeping;
+pub mod keeping;
 pub mod keys;
 mod lost;
 pub mod masks;
@@ -22,8 +24,11 @@ pub mod passwords;
 mod purchases;
 pub mod quotas;
 pub mod reconciliation;
+pub mod recorder;
 mod seen;
+pub mod servers;
 pub mod sessions;
+mod slots;
 pub mod spending;
 mod texts;
 pub mod users;
@@ -39,10 +44,12 @@ use crate::carrier::Carrier;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::db::rates::{Bucket, Rule};
+use crate::domain::call_book::CallBook;
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::mail::{Letter, Mailer};
 use crate::metrics::{Metrics, Pool};
+use crate::seal::frames::FrameKeys;
 use crate::seal::{RootKeys, Sealer};
 use crate::secrets;
 
@@ -78,11 +85,28 @@ pub struct Channels {
     pub text: bool,
 }
 
+/// Connections to the database, in pools of their own, so that nobody takes another's turn.
+pub struct Pools {
+    /// Pages and commands.
+    pub pages: Db,
+    /// Calls: what is kept and written beside them, and codes that the carrier asks for.
+    pub calls: Db,
+    /// The worker.
+    pub work: Db,
+}
+
+impl Pools {
+    /// One pool for all, as a command has it.
+    pub fn one(db: Db) -> Self {
+        Self { pages: db.clone(), calls: db.clone(), work: db }
+    }
+}
+
 /// The product.
 pub struct App {
     db: Db,
-    /// Connections of their own for calls, so that no page takes a call's turn.
     calls_db: Db,
+    work_db: Db,
     clock: Clock,
     sealer: Arc<Sealer>,
     carrier: Arc<dyn Carrier>,
@@ -93,6 +117,12 @@ pub struct App {
     form_key: [u8; 32],
     cookie_key: [u8; 32],
     device_key: [u8; 32],
+    call_key: [u8; 32],
+    file_keys: FrameKeys,
+    spool_keys: FrameKeys,
+    directory: directory::Directory,
+    book: Mutex<CallBook>,
+    recorder: recorder::Recorder,
     hashing: Arc<Semaphore>,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
@@ -102,11 +132,9 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the product together; `calls_db` leads to the same database as `db`. Work that
-    /// outlives a request goes on in the runtime in which this is called.
+    /// Puts the product together. Work that outlives a request goes on in the runtime in which this is called.
     pub fn new(
-        db: Db,
-        calls_db: Db,
+        pools: Pools,
         clock: Clock,
         roots: &RootKeys,
         carrier: Arc<dyn Carrier>,
@@ -117,8 +145,9 @@ impl App {
         secrets::is_password(b"", None);
         let metrics = Metrics::new(clock.now());
         Self {
-            db: db.watched(metrics.pool(Pool::Pages)),
-            calls_db: calls_db.watched(metrics.pool(Pool::Calls)),
+            db: pools.pages.watched(metrics.pool(Pool::Pages)),
+            calls_db: pools.calls.watched(metrics.pool(Pool::Calls)),
+            work_db: pools.work.watched(metrics.pool(Pool::Worker)),
             clock,
             sealer: Arc::new(Sealer::new(roots)),
             carrier,
@@ -129,7 +158,13 @@ impl App {
             form_key: roots.derive("tokens of forms"),
             cookie_key: roots.derive("cookies of sessions"),
             device_key: roots.derive("devices that signed in before"),
-            hashing: Arc::new(Semaphore::new(passwords::HASHES_AT_ONCE)),
+            call_key: roots.derive("names of calls"),
+            file_keys: FrameKeys::new(roots, "directory on disk"),
+            spool_keys: FrameKeys::new(roots, "records of calls on disk"),
+            directory: directory::Directory::empty(),
+            book: Mutex::default(),
+            recorder: recorder::Recorder::new(),
+            hashing: Arc::new(Semaphore::new(passwords::hashes_at_once())),
             wake: Notify::new(),
             areas: Arc::default(),
             background: background::Background::here(),

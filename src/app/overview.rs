@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::App;
 use super::numbers::OwnNumber;
 use crate::db::calls::{self, LoggedCall};
-use crate::db::{DbError, masks, numbers, review, spend};
+use crate::db::{DbError, directory, masks, numbers, review, spend};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
 use crate::domain::phone::PhoneNumber;
@@ -20,6 +20,15 @@ pub struct ListedMask {
     pub mask: Mask,
     /// When it was last called.
     pub last_call: Option<DateTime<Utc>>,
+    /// Whether every server that routes calls knows what it is now.
+    pub is_confirmed: bool,
+}
+
+impl From<Mask> for ListedMask {
+    /// One of which only what it is, is shown.
+    fn from(mask: Mask) -> Self {
+        Self { mask, last_call: None, is_confirmed: true }
+    }
 }
 
 /// A page of a user's masks.
@@ -75,6 +84,8 @@ pub struct ShownMask {
     pub days: Vec<(NaiveDate, i64)>,
     /// Seconds talked in this calendar month (by UTC).
     pub talked: i64,
+    /// Whether every server that routes calls knows what it is now.
+    pub is_confirmed: bool,
 }
 
 impl App {
@@ -87,9 +98,11 @@ impl App {
             let last = review::last_calls(conn, &ids)?;
             let working = masks::newest_with_number(conn, user)?;
             let was_called = !last.is_empty() || calls::any_of_user(conn, user)?;
+            let unconfirmed = directory::unconfirmed(conn, list.iter().filter_map(|mask| mask.phone))?;
             let listed = |mask: Mask| {
                 let last_call = last.iter().find(|(id, _)| *id == mask.id).map(|(_, at)| *at);
-                ListedMask { mask, last_call }
+                let is_confirmed = !mask.phone.is_some_and(|phone| unconfirmed.contains(&phone));
+                ListedMask { mask, last_call, is_confirmed }
             };
             let masks = list.into_iter().map(listed).collect();
             Ok::<_, DbError>(MaskList { masks, total, working, was_called })
@@ -121,16 +134,18 @@ impl App {
             let (log, calls_in_all) = calls::log(conn, id, page)?;
             let days = by_day(calls::by_quarter(conn, id, since)?, zone);
             let talked = spend::talked(conn, id, now)?;
-            Ok::<_, DbError>(Some((mask, number, log, (calls_in_all, talked), days)))
+            let is_confirmed = directory::unconfirmed(conn, mask.phone.into_iter())?.is_empty();
+            Ok::<_, DbError>(Some((mask, number, log, (calls_in_all, talked, is_confirmed), days)))
         };
         let found = self.db.transaction(work).await?;
-        Ok(found.map(|(mask, number, log, (calls_in_all, talked), days)| ShownMask {
+        Ok(found.map(|(mask, number, log, (calls_in_all, talked, is_confirmed), days)| ShownMask {
             mask,
             number: number.as_ref().map(|stored| self.own_number(stored)),
             calls: log.into_iter().map(|call| self.shown_call(call)).collect(),
             calls_in_all,
             days,
             talked,
+            is_confirmed,
         }))
     }
 

@@ -8,8 +8,11 @@ use crate::domain::user::{EmailAddress, Password};
 use crate::metrics::Pool;
 use crate::secrets;
 
-/// How many passwords are hashed at once; each takes 19 MiB and a core.
-pub(super) const HASHES_AT_ONCE: usize = 2;
+/// How many passwords are hashed at once; each takes 19 MiB and a core. One core is left for calls, whoever signs in.
+pub(super) fn hashes_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1).max(1)
+}
+
 /// How long anybody waits for their turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::App;
 use super::accounts::SignInError;
 use crate::db::figures;
 use crate::db::users::User;
-use crate::metrics::{Figures, Metrics, SignInFailure};
+use crate::metrics::{Figures, Kept, Metrics, SignInFailure, whole};
 
 /// How long a scrape waits for the database; Prometheus itself waits 10 s unless told otherwise.
 const SCRAPE: Duration = Duration::from_secs(1);
@@ -23,7 +25,21 @@ impl App {
         let now = self.now();
         let asked = self.db.transaction(move |conn| figures::read(conn, now));
         let stored = tokio::time::timeout(SCRAPE, asked).await.ok().and_then(Result::ok);
-        self.metrics.text(&Figures { stored, sealing_failures: self.sealing_failures() })
+        self.metrics.text(&Figures { stored, sealing_failures: self.sealing_failures(), kept: self.kept() })
+    }
+
+    fn kept(&self) -> Kept {
+        let (directory, records) = (self.directory_standing(), self.records_standing());
+        let now = self.now();
+        let age = |at: DateTime<Utc>| (now - at).as_seconds_f64();
+        Kept {
+            numbers: directory.version.map(|_| whole(directory.numbers as u64)),
+            age_seconds: directory.confirmed_at.map(age),
+            file_bytes: directory.file_bytes.map(whole),
+            queued: whole(records.queued as u64),
+            spool_bytes: whole(records.spool_bytes),
+            lost: records.lost,
+        }
     }
 
     /// The user with that address and password. Takes as long for an unknown address as for a known one. `device` is

@@ -1,5 +1,6 @@
 //! Puts the parts together from settings: the only place that knows both.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +11,7 @@ use url::Url;
 
 use super::database::Database;
 use super::error::CliError;
-use crate::app::{self, App, Channels};
+use crate::app::{self, App, Channels, Pools};
 use crate::carrier::CarrierError;
 use crate::carrier::tropo::client::{self, Tropo};
 use crate::carrier::tropo::webhook::Proof;
@@ -20,10 +21,12 @@ use crate::mail::Mailer;
 use crate::secrets::Secret;
 use crate::web;
 
-/// Connections of a server to its database for pages and the worker; PostgreSQL has 100 to give by default.
-const WIDTH: u32 = 12;
+/// Connections of a server to its database for pages; PostgreSQL has 100 to give by default.
+const WIDTH: u32 = 8;
 /// Connections of a server to its database for calls alone.
 const WIDTH_OF_CALLS: u32 = 4;
+/// Connections of a server to its database for the worker alone.
+const WIDTH_OF_WORK: u32 = 4;
 /// How long a call waits for its decision; past that the carrier's caller would wonder.
 const DECISION_TIME: Duration = Duration::from_millis(300);
 /// Connections of a command.
@@ -70,8 +73,11 @@ pub(super) fn app(config: &Serve, public_url: &Url, database: &Database) -> Resu
         text: config.provisioned.messaging_token.is_some(),
     };
     Ok(Arc::new(App::new(
-        database.pool(WIDTH),
-        database.pool(WIDTH_OF_CALLS),
+        Pools {
+            pages: database.pool(WIDTH),
+            calls: database.pool(WIDTH_OF_CALLS),
+            work: database.pool(WIDTH_OF_WORK),
+        },
         Clock::System,
         &config.secret_key,
         Arc::new(carrier),
@@ -98,10 +104,8 @@ pub(super) fn app_of_a_command(config: &Users, database: &Database) -> Result<Ap
     let public_url = config.site.address(config.site.listen);
     let nobody = Account { url: public_url.clone(), username: String::new(), password: Secret::new("") };
     let nothing = Provisioned { application: None, voice_token: None, messaging_token: None };
-    let db = database.pool(NARROW);
     Ok(App::new(
-        db.clone(),
-        db,
+        Pools::one(database.pool(NARROW)),
         Clock::System,
         &config.secret_key,
         Arc::new(tropo(&nobody, &nothing)?),
@@ -122,6 +126,13 @@ fn rules(rules: &Rules, public_url: &Url, channels: Channels) -> app::Settings {
         currency: rules.currency.clone(),
         limits: rules.limits.clone(),
     }
+}
+
+/// What this server is called among several: as its machine is.
+pub(super) fn name_of_server() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|character| !character.is_control()).take(80).collect();
+    if name.is_empty() { "a server".into() } else { name }
 }
 
 /// What the web server needs.

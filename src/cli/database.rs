@@ -17,6 +17,8 @@ use crate::telemetry;
 const NAME: &str = "maskline";
 /// How often the private database is looked after.
 const ROUND: Duration = Duration::from_secs(3);
+/// How long a start waits for a database that somebody else runs.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// A database, which stays for as long as this value lives. Dropping it may take a second: not in a task.
 pub(super) struct Database {
@@ -64,17 +66,31 @@ impl Database {
         Self::open(settings)
     }
 
-    /// Makes sure of this version's tables: migrates our own, and asks that somebody else's be migrated.
-    pub(super) fn prepare(&self) -> Result<(), CliError> {
+    /// Makes sure of this version's tables: migrates our own, and asks that somebody else's be migrated. Tells whether it
+    /// answers: one that is away for a while is no reason not to take calls.
+    pub(super) fn prepare(&self) -> Result<bool, CliError> {
         if self.private.is_some() {
             for migration in db::migrate(&self.url)? {
                 tracing::info!(%migration, "migrated");
             }
-            Ok(())
-        } else if db::is_behind(&self.url).map_err(|error| self.fault(error))? {
-            Err(CliError::Behind)
-        } else {
-            Ok(())
+            return Ok(true);
+        }
+        let (tell, told) = mpsc::channel();
+        let url = self.url.clone();
+        // Nobody waits for an answer that came too late.
+        thread::spawn(move || drop(tell.send(db::is_behind(&url))));
+        match told.recv_timeout(ANSWER) {
+            Ok(Ok(true)) => Err(CliError::Behind),
+            Ok(Ok(false)) => Ok(true),
+            Ok(Err(error @ DbError::Unavailable(_))) => {
+                tracing::error!(%error, "the database is away: calls are routed by what was known before");
+                Ok(false)
+            }
+            Ok(Err(error)) => Err(self.fault(error)),
+            Err(_) => {
+                tracing::error!("the database does not answer: calls are routed by what was known before");
+                Ok(false)
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::app::directory::OpenError;
 use crate::carrier::CarrierError;
 use crate::cluster::ClusterError;
 use crate::config::Problems;
@@ -93,6 +94,9 @@ pub(super) enum CliError {
     /// The system.
     #[error("the system refuses: {0}")]
     System(#[from] io::Error),
+    /// What a server keeps on disk.
+    #[error(transparent)]
+    Keeping(#[from] OpenError),
     /// A part that should go on for ever.
     #[error("the {0} ended by itself; its reason stands in the log")]
     Ended(&'static str),

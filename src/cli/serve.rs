@@ -1,7 +1,7 @@
 //! Runs the server and the worker until somebody wants them to stop, and stops them in order.
 //!
-//! The order: no new requests, those that go on are finished, so is the worker's step, letters that wait are sent, then
-//! the connections to the database go, and the private database last. Further signals change nothing.
+//! The order: no new requests, those that go on are finished, so is the worker's step, letters that wait are sent, what
+//! happened to calls is written down, then the connections to the database go, and the private database last. Further signals change nothing.
 //!
 //! The socket may be handed over by systemd: then it outlasts us, and connections that come while nobody takes them wait
 //! for the next version instead of being refused.
@@ -21,12 +21,19 @@ use super::error::CliError;
 use super::stop::Stop;
 use super::{inherited, notify};
 use crate::app::App;
+use crate::app::keeping::Keeping;
 use crate::config::{self, environment};
 use crate::telemetry;
 use crate::{web, worker};
 
 /// How long what still runs on a thread of its own may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// How long the last records of calls may take at the end, until they lie on disk.
+const LAST_RECORDS: Duration = Duration::from_secs(8);
+
+/// How long a start that knows where numbers lead waits until it is told what has changed meanwhile.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// How long it takes until metrics are tried to be served again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -66,13 +73,18 @@ pub(super) fn house(
 ) -> Result<(), CliError> {
     let public_url = config.site.address(listener.local_addr()?);
     let database = Database::open(&config.database)?;
-    database.prepare()?;
+    let is_there = database.prepare()?;
     let app = {
         let _inside = runtime.enter();
         compose::app(&config, &public_url, &database)?
     };
-    runtime.block_on(compose::check_keys(&app))?;
+    if is_there {
+        runtime.block_on(compose::check_keys(&app))?;
+    }
     let _watch = database.watch();
+    let patience = if is_there { FIRST_LOOK } else { Duration::ZERO };
+    let folder = config.state.join("servers");
+    let keeping = runtime.block_on(Keeping::open(&app, &folder, &compose::name_of_server(), patience))?;
     let metrics = config.metrics;
     let settings = compose::web(config, public_url.clone());
     let up = || {
@@ -81,7 +93,7 @@ pub(super) fn house(
     };
     runtime.block_on(async {
         let metrics = metrics.map(|address| tokio::spawn(observed(address, app.clone())));
-        let ended = run(app, listener, settings, stop, up).await;
+        let ended = run(app, keeping, listener, settings, stop, up).await;
         if let Some(metrics) = metrics {
             metrics.abort();
         }
@@ -111,6 +123,7 @@ async fn observed(address: SocketAddr, app: Arc<App>) {
 
 async fn run(
     app: Arc<App>,
+    keeping: Keeping,
     listener: TcpListener,
     settings: web::Settings,
     stop: &mut Stop,
@@ -120,6 +133,8 @@ async fn run(
     let (shutdown, watching) = watch::channel(false);
     let comparing = worker::reconcile(app.clone(), watching.clone());
     let working = worker::run(app.clone(), watching);
+    let (last, until) = watch::channel(false);
+    let mut keeping = tokio::spawn(keeping.run(until));
     let mut worker = tokio::spawn(async { tokio::join!(working, comparing) });
     let ending = server.ending();
     let mut server = pin!(server);
@@ -127,6 +142,7 @@ async fn run(
     let ended = tokio::select! {
         ended = &mut server => return ended.map_err(CliError::from).and(Err(CliError::Ended("server"))),
         _ = &mut worker => Err(CliError::Ended("worker")),
+        _ = &mut keeping => Err(CliError::Ended("keeping of the directory or of records")),
         () = stop.wanted() => Ok(()),
     };
     tracing::info!("stopping");
@@ -138,6 +154,10 @@ async fn run(
     }
     if tokio::time::timeout(LAST_LETTERS, app.letters_sent()).await.is_err() {
         tracing::error!("letters that could not be sent are lost");
+    }
+    last.send_replace(true);
+    if !keeping.is_finished() && tokio::time::timeout(LAST_RECORDS, keeping).await.is_err() {
+        tracing::error!("the last records of calls may be lost");
     }
     tracing::info!("stopped");
     stopped?;

@@ -37,6 +37,8 @@ pub struct Serve {
     pub site: Site,
     /// Where rows are kept.
     pub database: Database,
+    /// Where what a server itself knows is kept.
+    pub state: PathBuf,
     /// What numbers are sealed with.
     pub secret_key: RootKeys,
     /// How we sign in at the carrier.
@@ -68,6 +70,7 @@ impl Serve {
         let mut reader = Reader::new(variables);
         let site = Site::read(&mut reader);
         let database = Database::read(&mut reader);
+        let state = sections::state(&mut reader);
         let secret_key = sections::secret_key(&mut reader);
         let account = Account::read(&mut reader);
         let provisioned = Provisioned::read(&mut reader);
@@ -90,6 +93,7 @@ impl Serve {
             Some(Self {
                 site: site?,
                 database: database?,
+                state: state?,
                 secret_key: secret_key?,
                 account: account?,
                 provisioned,

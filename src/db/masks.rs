@@ -146,23 +146,6 @@ pub fn hold(conn: &mut Connection, id: MaskId) -> Result<Option<Mask>, DbError> 
     row.map(Mask::try_from).transpose()
 }
 
-/// The first of the numbers that is a mask which holds it, held until the end of the transaction, so that its calls
-/// are counted one by one.
-pub fn hold_called(conn: &mut Connection, candidates: &[PhoneNumber]) -> Result<Option<Mask>, DbError> {
-    for candidate in candidates {
-        let row = masks::table
-            .filter(masks::e164.eq(candidate.e164()).and(holding()))
-            .select(Row::as_select())
-            .for_no_key_update()
-            .first(conn)
-            .optional()?;
-        if let Some(row) = row {
-            return Mask::try_from(row).map(Some);
-        }
-    }
-    Ok(None)
-}
-
 /// What a lost mask was before its number went missing: losing it keeps the facts of that state.
 pub fn state_before_loss(conn: &mut Connection, id: MaskId) -> Result<MaskState, DbError> {
     let row = masks::table.find(id.0).select(Row::as_select()).first(conn)?;

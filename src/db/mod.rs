@@ -6,17 +6,21 @@
 pub mod audit;
 pub mod calls;
 pub mod codes;
+pub mod directory;
 pub mod figures;
 pub mod keys;
 pub mod links;
+mod listening;
 pub mod masks;
 pub mod numbers;
 pub mod operations;
 pub mod orphans;
 pub mod rates;
 pub mod reconciliation;
+pub mod records;
 pub mod review;
 pub mod schema;
+pub mod servers;
 pub mod sessions;
 pub mod spend;
 pub mod stops;
@@ -36,6 +40,8 @@ use diesel::sql_types::{Bool, Text};
 use diesel::{Connection as _, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use tokio::sync::Semaphore;
+
+pub use listening::Listening;
 
 use crate::metrics::PoolMetrics;
 
@@ -124,6 +130,7 @@ impl<E> From<DieselError> for Ended<E> {
 /// The pool of connections.
 #[derive(Clone)]
 pub struct Db {
+    url: Arc<str>,
     pool: Pool<ConnectionManager<Connection>>,
     turns: Arc<Semaphore>,
     watch: Option<PoolMetrics>,
@@ -149,7 +156,7 @@ impl Db {
             .connection_timeout(POOL_WAIT)
             .connection_customizer(Box::new(Timeouts))
             .build_unchecked(ConnectionManager::new(noticing(url)));
-        Self { pool, turns: Arc::new(Semaphore::new(width as usize)), watch: None }
+        Self { url: url.into(), pool, turns: Arc::new(Semaphore::new(width as usize)), watch: None }
     }
 
     /// The same pool, of which it is told how long its turns are waited for.
@@ -194,6 +201,12 @@ impl Db {
             })
         });
         task.await.unwrap_or_else(|_| Err(DbError::Failed("the work on the database panicked".into()).into()))
+    }
+
+    /// Calls `heard` whenever somebody notifies the channel, over a connection of its own, until the answer is dropped.
+    /// What is told while that connection is away is not heard: whoever listens also asks now and then.
+    pub fn listen(&self, channel: &'static str, heard: impl Fn() + Send + 'static) -> Listening {
+        listening::begin(self.url.to_string(), channel, heard)
     }
 
     /// Whether the database answers.

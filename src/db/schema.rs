@@ -138,6 +138,8 @@ diesel::table! {
         talk_seconds -> Nullable<Int4>,
         cut_at -> Nullable<Timestamptz>,
         ended_at -> Nullable<Timestamptz>,
+        recorded -> Int8,
+        server -> Nullable<Uuid>,
     }
 }
 
@@ -210,6 +212,31 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    directory_version (only_row) {
+        only_row -> Bool,
+        era -> Uuid,
+        version -> Int8,
+    }
+}
+
+diesel::table! {
+    directory_changes (e164) {
+        e164 -> Text,
+        version -> Int8,
+    }
+}
+
+diesel::table! {
+    servers (id) {
+        id -> Uuid,
+        name -> Text,
+        started_at -> Timestamptz,
+        seen_at -> Timestamptz,
+        version -> Int8,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(numbers -> users (user_id));
 diesel::joinable!(verifications -> numbers (number_id));
@@ -235,4 +262,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     talk,
     tallies,
     spending_stops,
+    directory_version,
+    directory_changes,
+    servers,
 );

@@ -8,22 +8,19 @@ use diesel::sql_types::{BigInt, Date, Timestamptz};
 
 use super::schema::tallies;
 use super::{Connection, DbError};
-use crate::domain::ids::{CallId, MaskId};
+use crate::domain::ids::{MaskId, UserId};
 
 /// What is counted by the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tally {
     /// Codes that were sent.
     Codes,
-    /// Seconds that were talked.
-    TalkSeconds,
 }
 
 impl Tally {
     fn word(self) -> &'static str {
         match self {
             Self::Codes => "codes",
-            Self::TalkSeconds => "talk_seconds",
         }
     }
 }
@@ -49,29 +46,27 @@ pub fn add(conn: &mut Connection, what: Tally, amount: i64, now: DateTime<Utc>) 
     Ok(())
 }
 
-/// Counts what was talked in a call towards its mask's month and the day's total.
-pub(super) fn add_talk(
-    conn: &mut Connection,
-    call: CallId,
-    seconds: i64,
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    diesel::sql_query(
-        "INSERT INTO talk (mask_id, month, seconds) SELECT mask_id, $2, $3 FROM calls WHERE id = $1 \
-         ON CONFLICT (mask_id, month) DO UPDATE SET seconds = talk.seconds + excluded.seconds",
-    )
-    .bind::<diesel::sql_types::Uuid, _>(call.0)
-    .bind::<Date, _>(month_of(now))
-    .bind::<BigInt, _>(seconds)
-    .execute(conn)?;
-    add(conn, Tally::TalkSeconds, seconds, now)
-}
-
 /// Seconds talked through the mask in the month of `now`.
 pub fn talked(conn: &mut Connection, mask: MaskId, now: DateTime<Utc>) -> Result<i64, DbError> {
     use super::schema::talk;
     let seconds = talk::table.find((mask.0, month_of(now))).select(talk::seconds).first(conn).optional()?;
     Ok(seconds.unwrap_or(0))
+}
+
+/// A mask, whose it is, and seconds that were talked through it.
+pub type Talked = ((MaskId, UserId), u32);
+
+/// Seconds talked through every mask in the month of `now`, with its owner.
+pub fn talked_by_all(conn: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Talked>, DbError> {
+    use super::schema::{masks, talk};
+    let rows: Vec<(uuid::Uuid, uuid::Uuid, i64)> = talk::table
+        .inner_join(masks::table)
+        .filter(talk::month.eq(month_of(now)))
+        .select((masks::id, masks::user_id, talk::seconds))
+        .load(conn)?;
+    let talked =
+        |(mask, user, seconds)| ((MaskId(mask), UserId(user)), u32::try_from(seconds).unwrap_or(u32::MAX));
+    Ok(rows.into_iter().map(talked).collect())
 }
 
 /// What was done in a day or a month.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::schema::spending_stops as stops;
 use super::{Connection, DbError};
-use crate::domain::ids::{MaskId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::stop::{Scope, Stop};
 
 /// A switch that is thrown, with who threw it, when and why.
@@ -25,27 +25,8 @@ pub struct ThrownStop {
 type Row = (Uuid, String, String, bool, String, DateTime<Utc>);
 
 fn thrown((id, scope, subject, calls_too, reason, since): Row) -> Result<ThrownStop, DbError> {
-    let broken = || DbError::Unreadable("spending_stops.subject");
-    let uuid = || subject.parse::<Uuid>().map_err(|_| broken());
-    let scope = match scope.as_str() {
-        "all" => Scope::All,
-        "carrier" => Scope::Carrier(subject.clone()),
-        "country" => Scope::Country(subject.parse().map_err(|_| broken())?),
-        "user" => Scope::User(UserId(uuid()?)),
-        "mask" => Scope::Mask(MaskId(uuid()?)),
-        _ => return Err(DbError::Unreadable("spending_stops.scope")),
-    };
+    let scope = Scope::read(&scope, &subject).ok_or(DbError::Unreadable("spending_stops.subject"))?;
     Ok(ThrownStop { id, stop: Stop { scope, calls_too }, reason, since })
-}
-
-fn written(scope: &Scope) -> (&'static str, String) {
-    match scope {
-        Scope::All => ("all", String::new()),
-        Scope::Carrier(name) => ("carrier", name.clone()),
-        Scope::Country(country) => ("country", country.code().to_owned()),
-        Scope::User(user) => ("user", user.to_string()),
-        Scope::Mask(mask) => ("mask", mask.to_string()),
-    }
 }
 
 /// All that are thrown, the newest first.
@@ -64,7 +45,7 @@ pub fn all(conn: &mut Connection) -> Result<Vec<Stop>, DbError> {
 
 /// Throws a switch; one for the same subject that is thrown already takes on the new reason and reach.
 pub fn throw(conn: &mut Connection, new: &ThrownStop, by: UserId) -> Result<(), DbError> {
-    let (scope, subject) = written(&new.stop.scope);
+    let (scope, subject) = new.stop.scope.written();
     let changing = (
         stops::calls_too.eq(new.stop.calls_too),
         stops::reason.eq(&new.reason),

@@ -3,7 +3,7 @@
 //! The heart of the product, as a pure function over facts; it must not know where the facts come from.
 
 use super::limits::Limits;
-use super::mask::MaskState;
+use super::mask::Standing;
 use super::phone::PhoneNumber;
 
 /// What a carrier is told to do with a call, in our words.
@@ -29,8 +29,8 @@ pub enum Instruction {
 pub struct CalledMask {
     /// The mask's own number.
     pub phone: PhoneNumber,
-    /// Where it is in its life.
-    pub state: MaskState,
+    /// What its state means for calls.
+    pub standing: Standing,
     /// The real number, where one is registered, proved and still allowed.
     pub destination: Option<PhoneNumber>,
     /// Whether the real number is itself a mask of ours, living or at rest.
@@ -118,17 +118,57 @@ pub enum Decision {
     Reject,
 }
 
+/// What was decided, as it is kept: without the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// The real phone was to ring.
+    Connected,
+    /// The caller heard why not.
+    TurnedAway(Reason),
+    /// The caller, who had been told before, heard nothing.
+    Rejected,
+}
+
+impl From<Decision> for Decided {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Connect { .. } => Self::Connected,
+            Decision::TurnAway(reason) => Self::TurnedAway(reason),
+            Decision::Reject => Self::Rejected,
+        }
+    }
+}
+
+/// When the carrier said that a call was picked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PickedUp {
+    /// How old the carrier's session was then, in seconds.
+    pub session_seconds: Option<u32>,
+}
+
+impl PickedUp {
+    /// From the seconds as they are kept.
+    pub fn of_seconds(seconds: Option<i32>) -> Self {
+        Self { session_seconds: seconds.and_then(|seconds| u32::try_from(seconds).ok()) }
+    }
+
+    /// The seconds as they are kept.
+    pub fn seconds(self) -> Option<i32> {
+        self.session_seconds.and_then(|seconds| i32::try_from(seconds).ok())
+    }
+}
+
 /// How often a day somebody who shows the owner's number is told that it is their own mask. Caller ID may be forged, so
 /// that sentence confirms a guess; past a few it is not said any more.
 const OWN_CALLS: u32 = 5;
 
 /// Decides what becomes of a call to a mask.
 pub fn decide(mask: &CalledMask, caller: Caller, recent: RecentCalls, limits: &Limits) -> Decision {
-    match &mask.state {
-        MaskState::Active => {}
-        MaskState::Paused { .. } => return Decision::TurnAway(Reason::Paused),
-        MaskState::Resting { .. } => return Decision::TurnAway(Reason::Resting),
-        _ => return Decision::TurnAway(Reason::NotInService),
+    match mask.standing {
+        Standing::Rings => {}
+        Standing::Paused => return Decision::TurnAway(Reason::Paused),
+        Standing::Rests => return Decision::TurnAway(Reason::Resting),
+        Standing::Leaves => return Decision::TurnAway(Reason::NotInService),
     }
     let Some(destination) = mask.destination else {
         return Decision::TurnAway(Reason::NotAllowed);
@@ -207,9 +247,6 @@ pub enum Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::mask::StoppedBy;
-    use chrono::DateTime;
-
     fn number(text: &str) -> PhoneNumber {
         PhoneNumber::from_e164(text).unwrap()
     }
@@ -217,7 +254,7 @@ mod tests {
     fn mask() -> CalledMask {
         CalledMask {
             phone: number("+14075550150"),
-            state: MaskState::Active,
+            standing: Standing::Rings,
             destination: Some(number("+14075550101")),
             destination_is_mask: false,
             is_stopped: false,
@@ -251,16 +288,12 @@ mod tests {
 
     #[test]
     fn only_an_active_mask_rings() {
-        for (state, reason) in [
-            (MaskState::Requested, Reason::NotInService),
-            (MaskState::Paused { by: StoppedBy::Owner }, Reason::Paused),
-            (MaskState::Resting { until: DateTime::UNIX_EPOCH, by: StoppedBy::Owner }, Reason::Resting),
-            (MaskState::Releasing, Reason::NotInService),
-            (MaskState::Released, Reason::NotInService),
-            (MaskState::Failed { reason: String::new() }, Reason::NotInService),
-            (MaskState::Lost, Reason::NotInService),
+        for (standing, reason) in [
+            (Standing::Paused, Reason::Paused),
+            (Standing::Rests, Reason::Resting),
+            (Standing::Leaves, Reason::NotInService),
         ] {
-            let mask = CalledMask { state, ..mask() };
+            let mask = CalledMask { standing, ..mask() };
             assert_eq!(decided(&mask, caller(), RecentCalls::default()), Decision::TurnAway(reason));
         }
         let nowhere = CalledMask { destination: None, ..mask() };

@@ -48,3 +48,7 @@ id!(
     /// A call to a mask; also the opaque token in the addresses that tell how it goes on.
     CallId
 );
+id!(
+    /// A server that routes calls; the same through its restarts.
+    ServerId
+);

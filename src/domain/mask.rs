@@ -72,6 +72,19 @@ impl MaskState {
     }
 }
 
+/// What the state of a mask that holds its number means for calls to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They ring the real phone.
+    Rings,
+    /// They are turned away for now.
+    Paused,
+    /// They are turned away; it can be brought back.
+    Rests,
+    /// It is on its way back to the carrier.
+    Leaves,
+}
+
 /// The words of every state, in the order of a life.
 pub const STATE_WORDS: [&str; 8] =
     ["requested", "active", "paused", "resting", "releasing", "released", "failed", "lost"];

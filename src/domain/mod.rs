@@ -5,6 +5,7 @@
 
 pub mod agreement;
 pub mod call;
+pub mod call_book;
 pub mod ids;
 pub mod limits;
 pub mod mask;

@@ -25,6 +25,12 @@ impl Country {
         std::str::from_utf8(&self.0).unwrap_or("??")
     }
 
+    /// The country of two letters that were read as one before; the numbering plans are not asked.
+    pub fn of_code(code: &str) -> Option<Self> {
+        let letters: [u8; 2] = code.as_bytes().try_into().ok()?;
+        letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
+    }
+
     /// The digits dialled before a number of this country, without plus: `1` for `US`.
     pub fn dialling_code(&self) -> u16 {
         DATABASE.by_id(self.code()).map_or(0, Metadata::country_code)

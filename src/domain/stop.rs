@@ -20,6 +20,31 @@ pub enum Scope {
     Mask(MaskId),
 }
 
+impl Scope {
+    /// As it is stored: a word for its kind, and what it is about, empty where that is everything.
+    pub fn written(&self) -> (&'static str, String) {
+        match self {
+            Self::All => ("all", String::new()),
+            Self::Carrier(name) => ("carrier", name.clone()),
+            Self::Country(country) => ("country", country.code().to_owned()),
+            Self::User(user) => ("user", user.to_string()),
+            Self::Mask(mask) => ("mask", mask.to_string()),
+        }
+    }
+
+    /// Reads what [`Scope::written`] says; `None` for anything else.
+    pub fn read(kind: &str, subject: &str) -> Option<Self> {
+        Some(match kind {
+            "all" => Self::All,
+            "carrier" => Self::Carrier(subject.to_owned()),
+            "country" => Self::Country(subject.parse().ok()?),
+            "user" => Self::User(UserId(subject.parse().ok()?)),
+            "mask" => Self::Mask(MaskId(subject.parse().ok()?)),
+            _ => return None,
+        })
+    }
+}
+
 /// A switch that is thrown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
@@ -85,6 +110,8 @@ mod tests {
             (Scope::Mask(mask), false, true),
             (Scope::Mask(other), false, false),
         ] {
+            let (kind, subject) = scope.written();
+            assert_eq!(Scope::read(kind, &subject), Some(scope.clone()));
             let with_calls = [Stop { scope: scope.clone(), calls_too: true }];
             assert_eq!(stops_purchases(&with_calls, of_ada), purchases, "{scope:?}");
             assert_eq!(stops_calls(&with_calls, mask, of_ada), calls, "{scope:?}");
@@ -92,6 +119,7 @@ mod tests {
             assert_eq!(stops_purchases(&without, of_ada), purchases);
             assert!(!stops_calls(&without, mask, of_ada));
         }
+        assert_eq!((Scope::read("galaxy", ""), Scope::read("mask", "x")), (None, None));
         assert!(!stops_purchases(&[], of_ada) && !stops_calls(&[], mask, of_ada));
     }
 }

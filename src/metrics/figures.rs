@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::kept::Kept;
+
 /// A gauge of any number.
 type Real = Gauge<f64, AtomicU64>;
 
@@ -19,6 +21,8 @@ pub struct Figures {
     pub stored: Option<Stored>,
     /// Sealed numbers that did not open since the start.
     pub sealing_failures: u64,
+    /// What the server itself keeps.
+    pub kept: Kept,
 }
 
 /// What the database tells.
@@ -54,6 +58,7 @@ impl Figures {
         gauge(&mut registry, "database_up", help, is_up);
         let failures = ConstCounter::new(self.sealing_failures);
         registry.register("sealing_failures", "Sealed numbers that did not open", failures);
+        self.kept.register(&mut registry);
         if let Some(stored) = &self.stored {
             stored.register(&mut registry);
         }
@@ -83,13 +88,20 @@ impl Stored {
     }
 }
 
-fn gauge(registry: &mut Registry, name: &str, help: &str, value: f64) {
+pub(super) fn gauge(registry: &mut Registry, name: &str, help: &str, value: f64) {
     let gauge = Real::default();
     gauge.set(value);
     registry.register(name, help, gauge);
 }
 
+pub(super) fn gauge_of(registry: &mut Registry, name: &str, help: &str, unit: Unit, value: f64) {
+    let gauge = Real::default();
+    gauge.set(value);
+    registry.register_with_unit(name, help, unit, gauge);
+}
+
+/// A count as a gauge has it.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn whole(count: u64) -> f64 {
+pub fn whole(count: u64) -> f64 {
     count as f64
 }

@@ -5,6 +5,7 @@
 //! label ever holds a number, a name or an address.
 
 mod figures;
+mod kept;
 mod words;
 
 use std::time::Duration;
@@ -18,7 +19,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use figures::{Figures, OpenOperations, Stored};
+pub use figures::{Figures, OpenOperations, Stored, whole};
+pub use kept::Kept;
 pub use words::{CallOutcome, Pool, SignInFailure};
 
 use words::Words;

@@ -4,6 +4,7 @@
 use actix_web::cookie::{Cookie, time::Duration};
 
 use super::Settings;
+use crate::app::servers::Reach;
 
 /// What the next page says first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +32,21 @@ pub(super) enum Flash {
     QuotaSaved,
     SpendingStopped,
     SpendingGoesOn,
+    BeingConfirmed,
+    ServerTakenOff,
 }
 
-const ALL: [(Flash, &str, &str, &str); 23] = [
+impl Flash {
+    /// The same, or that it is being confirmed where not every server that routes calls has heard of it.
+    pub(super) fn once_confirmed(self, reach: Reach) -> Self {
+        match reach {
+            Reach::Everywhere => self,
+            Reach::NotYet => Self::BeingConfirmed,
+        }
+    }
+}
+
+const ALL: [(Flash, &str, &str, &str); 25] = [
     (
         Flash::Welcome,
         "welcome",
@@ -87,6 +100,19 @@ const ALL: [(Flash, &str, &str, &str); 23] = [
     (Flash::QuotaSaved, "quota-saved", "success", "The limits are saved."),
     (Flash::SpendingStopped, "spending-stopped", "success", "That spending is stopped."),
     (Flash::SpendingGoesOn, "spending-goes-on", "success", "That spending goes on."),
+    (
+        Flash::BeingConfirmed,
+        "being-confirmed",
+        "warning",
+        "That is saved, and being confirmed: not every part of this service that takes calls has heard of it yet. \
+         Until then, some calls may go on as before.",
+    ),
+    (
+        Flash::ServerTakenOff,
+        "server-taken-off",
+        "success",
+        "The server is off the list. Nothing waits for it any more.",
+    ),
 ];
 
 /// The sentence and its kind that a cookie's value names.

@@ -292,7 +292,7 @@ pub(super) async fn ask_to_remove(
         id,
         number: (&number).into(),
         rest_days: app.settings().limits.rest.num_days(),
-        masks: masks.into_iter().map(|mask| MaskCard::new(mask, None, &signed_in)).collect(),
+        masks: masks.into_iter().map(|mask| MaskCard::new(mask.into(), &signed_in)).collect(),
     })
 }
 
@@ -304,5 +304,6 @@ pub(super) async fn remove(
     if !signed_in.app().remove_number(signed_in.user.id, NumberId(*id)).await? {
         return Err(PageError::NotFound);
     }
-    Ok(signed_in.visitor.redirect("/masks", Some(Flash::NumberRemoved)))
+    let flash = Flash::NumberRemoved.once_confirmed(signed_in.app().reached().await);
+    Ok(signed_in.visitor.redirect("/masks", Some(flash)))
 }

@@ -53,6 +53,8 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/admin/users/{id}/quota", &["POST"]),
     ("/admin/spending", &["GET", "POST"]),
     ("/admin/spending/{id}/end", &["POST"]),
+    ("/admin/servers", &["GET"]),
+    ("/admin/servers/{id}/removal", &["POST"]),
 ];
 
 pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, settings: &Settings) {
@@ -152,6 +154,8 @@ fn pages(service: &mut web::ServiceConfig) {
                 .route(web::post().to(admin::spending::stop)),
         )
         .route("/admin/spending/{id}/end", web::post().to(admin::spending::lift))
+        .route("/admin/servers", page().to(admin::servers::list))
+        .route("/admin/servers/{id}/removal", web::post().to(admin::servers::strike_off))
         .default_service(web::to(home::nothing_here));
 }
 

@@ -3,7 +3,7 @@
 //! Whatever fails, the answer is something that the carrier can carry out. Who has no valid key learns nothing at all.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::{Method, StatusCode};
@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use super::{Settings, address};
 use crate::app::App;
-use crate::app::calls::{Followed, IncomingCall, Routed};
+use crate::app::calls::{Followed, IncomingCall, Routed, Undecided};
 use crate::carrier::Channel;
 use crate::carrier::tropo::client::REFERENCE;
 use crate::carrier::tropo::wire::{
     CallEvent, CallResult, Event, Party, Session, call_document, document, ending, hangup_document,
     message_document, read,
 };
-use crate::domain::call::Ending;
+use crate::domain::call::{Ending, PickedUp};
 use crate::domain::ids::CallId;
 use crate::metrics::CallOutcome;
 
@@ -32,8 +32,6 @@ static WARNED: Mutex<Option<Instant>> = Mutex::new(None);
 const LONGEST_BODY: usize = 16 * 1024;
 /// How many times as long as a caller's decision a code may take: nobody is on the line yet.
 const PATIENCE_FOR_CODES: u32 = 8;
-/// The pauses before an event is noted again, in seconds, while the database is away.
-const TRIES: [u64; 7] = [0, 1, 2, 4, 8, 16, 24];
 
 /// A request that has proved where it comes from.
 struct Proved {
@@ -190,45 +188,23 @@ async fn routed(proved: Proved, session: Session) -> String {
         caller: session.from.as_ref().and_then(Party::number),
     };
     let Proved { app, settings, key, .. } = proved;
-    let (begun, metrics) = (Instant::now(), app.clone());
-    let count = |outcome| metrics.metrics().call(outcome, begun.elapsed());
-    let mut decision =
-        tokio::spawn(async move { app.route_call(incoming).await.map(|routed| (routed, app)) });
-    match tokio::time::timeout(settings.decision_time, &mut decision).await {
-        Ok(Ok(Ok((Routed { instruction, call, outcome }, _)))) => {
-            count(outcome);
-            match call {
-                Some(call) => document(&instruction, Some(&|event| next(call, event, &key))),
-                None => document(&instruction, None),
-            }
+    let begun = Instant::now();
+    let decided = app.route_call(incoming, settings.decision_time).await;
+    let outcome = match &decided {
+        Ok(routed) => routed.outcome,
+        Err(Undecided::TooLate) => CallOutcome::TooLate,
+        Err(_) => CallOutcome::Failed,
+    };
+    app.metrics().call(outcome, begun.elapsed());
+    match decided {
+        Ok(Routed { instruction, call: Some(call), .. }) => {
+            document(&instruction, Some(&|event| next(call, event, &key)))
         }
-        Ok(Ok(Err(error))) => {
-            count(CallOutcome::Failed);
+        Ok(Routed { instruction, call: None, .. }) => document(&instruction, None),
+        Err(error) => {
             tracing::error!(%error, "a call was not routed");
             document(&App::unavailable(), None)
         }
-        Ok(Err(_)) => {
-            count(CallOutcome::Failed);
-            tracing::error!("the decision about a call panicked");
-            document(&App::unavailable(), None)
-        }
-        Err(_) => {
-            count(CallOutcome::TooLate);
-            tracing::error!("the decision about a call took too long");
-            tokio::spawn(decided_too_late(decision));
-            document(&App::unavailable(), None)
-        }
-    }
-}
-
-type Deciding = tokio::task::JoinHandle<Result<(Routed, web::Data<App>), crate::db::DbError>>;
-
-/// A call that was decided after its caller was told that we are not available did not connect.
-async fn decided_too_late(decision: Deciding) {
-    if let Ok(Ok((Routed { call: Some(call), .. }, app))) = decision.await
-        && let Err(error) = app.note_ending(call, |_| Some(Ending::DidNotConnect)).await
-    {
-        tracing::error!(%error, "a call that was decided too late was not noted");
     }
 }
 
@@ -247,12 +223,13 @@ async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
     let (Ok(call), Ok(event)) = (call.parse::<Uuid>().map(CallId), event.parse::<CallEvent>()) else {
         return spoken(hangup_document());
     };
-    let app = proved.app.into_inner();
-    let noting = app.behind(noted(app.clone(), call, event, result.clone()));
-    // What cannot be noted in time is said as the carrier tells it, and noted later.
-    let followed = match tokio::time::timeout(proved.settings.decision_time, noting).await {
-        Ok(Ok(followed)) => followed,
-        Ok(Err(_)) | Err(_) => told(event, &result, None).map_or(Followed::Silent, Followed::Told),
+    let app = proved.app;
+    let followed = if event == CallEvent::Connect {
+        app.note_answer(call, result.session_duration);
+        Followed::Silent
+    } else {
+        let patience = proved.settings.decision_time;
+        app.note_ending(call, patience, |picked_up| told(event, &result, picked_up)).await
     };
     spoken(match followed {
         Followed::Told(ending) if event == CallEvent::Incomplete => document(&App::not_taken(ending), None),
@@ -260,30 +237,7 @@ async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
     })
 }
 
-/// Notes what the carrier tells of a call, as often as it takes: it is told once, and never asked for again.
-async fn noted(app: Arc<App>, call: CallId, event: CallEvent, result: CallResult) -> Followed {
-    for pause in TRIES {
-        tokio::time::sleep(Duration::from_secs(pause)).await;
-        let result = result.clone();
-        let noted = match event {
-            CallEvent::Connect => {
-                app.note_answer(call, result.session_duration).await.map(|()| Followed::Silent)
-            }
-            _ => app.note_ending(call, move |picked_up| told(event, &result, picked_up)).await,
-        };
-        match noted {
-            Ok(followed) => return followed,
-            Err(error) => tracing::error!(%error, call = %call.0, "an event of a call was not noted"),
-        }
-    }
-    Followed::Silent
-}
-
-fn told(
-    event: CallEvent,
-    result: &CallResult,
-    picked_up: Option<crate::db::calls::PickedUp>,
-) -> Option<Ending> {
+fn told(event: CallEvent, result: &CallResult, picked_up: Option<PickedUp>) -> Option<Ending> {
     let answer = picked_up
         .map(|picked_up| CallResult { session_duration: picked_up.session_seconds, ..CallResult::default() });
     ending(event, result, answer.as_ref())

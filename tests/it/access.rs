@@ -64,6 +64,8 @@ const TABLE: &[Row] = &[
     ("GET", "/admin/spending", [SIGN_IN, "403", "403", "200"]),
     ("POST", "/admin/spending", [SIGN_IN, "403", "403", "400"]),
     ("POST", "/admin/spending/{id}/end", [SIGN_IN, "403", "403", "404"]),
+    ("GET", "/admin/servers", [SIGN_IN, "403", "403", "200"]),
+    ("POST", "/admin/servers/{id}/removal", [SIGN_IN, "403", "403", "404"]),
     // These end something, so they come last.
     ("GET", "/numbers/{id}/removal", [SIGN_IN, "404", "200", "404"]),
     ("POST", "/numbers/{id}/removal", [SIGN_IN, "404", MASKS, "404"]),

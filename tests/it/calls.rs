@@ -1,13 +1,11 @@
 //! Calls to masks: who is connected, who hears what instead, and what the log tells of it.
 
 use chrono::TimeDelta;
-use maskline::app::calls::IncomingCall;
-use maskline::domain::call::Instruction;
+use maskline::app::Settings;
 use maskline::domain::limits::Limits;
-use maskline::domain::phone::PhoneNumber;
 use serde_json::{Value, json};
 
-use crate::support::{CALLER, Client, Options, REAL, TestApp};
+use crate::support::{Beside, CALLER, Client, Options, REAL, TestApp};
 
 /// A deployment with an active mask: its owner, the number's id, the mask's path and number.
 async fn with_mask(options: Options) -> (TestApp, Client, String, String, String) {
@@ -169,16 +167,11 @@ async fn a_country_that_is_not_served_any_more_stops_ringing() {
     let (mut bob, of_bob) = app.with_number("bob", "+14165550101").await;
     let (path, mask) = app.mask(&mut bob, &of_bob).await;
     assert!(rang(&call(&app, CALLER, &mask).await));
-    let without_canada =
-        app.with_rules(|rules| rules.number_countries.retain(|country| country.code() == "US"));
-    let incoming = IncomingCall {
-        event: Some("after the restart".into()),
-        called: vec![PhoneNumber::from_e164(&mask).unwrap()],
-        caller: PhoneNumber::from_e164(CALLER),
-    };
-    let routed = without_canada.route_call(incoming).await.unwrap();
-    let Instruction::Say(told) = routed.instruction else { panic!("{routed:?}") };
+    let rules = |rules: &mut Settings| rules.number_countries.retain(|country| country.code() == "US");
+    let without_canada = Beside::start(&app, &app.keys, rules).await;
+    let told = without_canada.called(CALLER, &mask).await;
     assert!(told.contains("cannot be reached on this number"), "{told}");
+    without_canada.app.calls_written().await;
     assert!(bob.get(&path).await.words().contains("Not allowed there"));
 }
 

@@ -231,7 +231,7 @@ impl World {
         let app = TestApp::with(Options { work: false, limits, ..Options::default() }).await;
         let mut servers = vec![(app.app.clone(), app.clock.clone())];
         for wrong in &CLOCKS[1..] {
-            let (server, clock) = app.beside(TimeDelta::seconds(*wrong));
+            let (server, clock) = app.worker(TimeDelta::seconds(*wrong));
             servers.push((Arc::new(server), clock));
         }
         let mut people = vec![];
@@ -306,7 +306,7 @@ impl World {
                         Act::Pause(_) => server.pause_mask(user, mask).await,
                         _ => server.resume_mask(user, mask).await,
                     };
-                    changed.map_or_else(|error| format!("{error:?}"), |()| "Ok".into())
+                    changed.map_or_else(|error| format!("{error:?}"), |reach| format!("{reach:?}"))
                 }
             }
         };
@@ -397,7 +397,7 @@ impl World {
         let restored: Vec<usize> = at_once.iter().filter_map(|(planned, _)| restored(planned.act)).collect();
         for ((planned, _), ended) in at_once.iter().zip(ended) {
             if let Act::Revoke(form) = planned.act
-                && ended == "Ok"
+                && ended == "Everywhere"
                 && !restored.contains(&form)
             {
                 self.rings(form, false).await;

@@ -114,7 +114,7 @@ async fn a_first_start_prints_what_a_newcomer_needs_and_a_second_one_finds_every
     assert_eq!(signed_in.location(), "/masks", "{}", signed_in.words());
     let trace = simulator.call(CALLER, &mask, "answered", 12).await;
     assert_eq!(trace["rang"], serde_json::json!([REAL]), "{trace}");
-    assert!(ada.get(&page).await.words().contains("Answered 12 s"));
+    ada.until(&page, |page| page.words().contains("Answered 12 s")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,27 +2,20 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use chrono::TimeDelta;
-use maskline::app::App;
-use maskline::carrier::tropo::webhook::Proof;
 use maskline::domain::limits::Limits;
 use maskline::domain::phone::PhoneNumber;
 use maskline::seal::{Place, RootKeys, Sealer};
-use maskline::secrets::{self, Secret};
-use maskline::web;
+use maskline::secrets;
 use serde_json::json;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::support::{
-    ACCOUNT, CALLER, Client, Database, Installation, Options, PASSWORD, Page, REAL, Running, TestApp,
-    WEBHOOK_KEY,
+    Beside, CALLER, Client, Database, Installation, Options, REAL, Running, TestApp, WEBHOOK_KEY, called,
 };
 
 /// A number that goes from hand to hand while keys change.
@@ -54,67 +47,6 @@ impl KeyChange {
             alone: old,
         }
     }
-}
-
-/// A server beside the first one, over the same database, with other keys.
-struct Beside {
-    address: SocketAddr,
-    handle: ServerHandle,
-}
-
-impl Beside {
-    fn start(first: &TestApp, keys: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let app: Arc<App> = Arc::new(first.with_keys(keys));
-        let settings = web::Settings {
-            public_url: format!("http://{address}").parse().unwrap(),
-            trusted_proxies: vec![],
-            webhook: Proof::new(&[Secret::new(WEBHOOK_KEY)], Some(ACCOUNT.into()), vec![]),
-            simulator_url: None,
-            workers: 1,
-            decision_time: Duration::from_secs(20),
-        };
-        let server = web::serve(listener, app, settings).unwrap();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { address, handle }
-    }
-
-    fn client(&self) -> Client {
-        Client::new(format!("http://{}", self.address))
-    }
-
-    /// Signs somebody in who has an account.
-    async fn signed_in(&self, name: &str) -> Client {
-        let mut client = self.client();
-        let page = client.sign_in(&format!("{name}@example.com"), PASSWORD).await;
-        assert_eq!(page.status, 303, "{}", page.words());
-        client
-    }
-
-    /// Tells this server of a call, as the carrier does; the answer is what it shall do.
-    async fn called(&self, from: &str, mask: &str) -> String {
-        called(self.address, from, mask).await
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false));
-    }
-}
-
-async fn called(server: SocketAddr, from: &str, mask: &str) -> String {
-    let session = json!({ "session": {
-        "id": secrets::random_token(), "accountId": ACCOUNT,
-        "to": { "e164Id": mask }, "from": { "e164Id": from },
-    } });
-    let url = format!("http://{server}/tropo/transfer?key={WEBHOOK_KEY}");
-    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url).json(&session);
-    let answer = Page::of(request.send().await.unwrap()).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    answer.text
 }
 
 /// Limits that are not what is tested here, but for the calls of one caller: six a day.
@@ -202,7 +134,7 @@ async fn keys_change_step_by_step_and_nothing_is_lost_or_doubled() {
                  WHERE verified_at IS NOT NULL AND email <> 'ada@example.com'";
 
     // One server knows the new key, the other does not yet: both find what the other writes.
-    let known = Beside::start(&app, &keys.known);
+    let known = Beside::start(&app, &keys.known, |_| {}).await;
     assert!(known.called(CALLER, &mask).await.contains(REAL));
     app.signed_in("carol").await;
     known.signed_in("carol").await.prove(&app.simulator, PASSED_ON).await;
@@ -215,7 +147,7 @@ async fn keys_change_step_by_step_and_nothing_is_lost_or_doubled() {
 
     // Now every server knows it: the one that does not is gone. The new key writes, beside a server that only reads by it.
     app.carrier_asks(known.address).await;
-    let turned = Beside::start(&app, &keys.turned);
+    let turned = Beside::start(&app, &keys.turned, |_| {}).await;
     app.clock.advance(TimeDelta::minutes(5));
     app.signed_in("erin").await;
     turned.signed_in("erin").await.prove(&app.simulator, PASSED_ON).await;
@@ -247,7 +179,7 @@ async fn keys_change_step_by_step_and_nothing_is_lost_or_doubled() {
     assert!(late.out.contains("key 1: numbers 0, callers 1. They need it"), "{}", late.out);
     let rotated = house.run(&["keys", "rotate"], &settings(&app.database, &keys.turned)).await;
     assert_eq!(rotated.code, Some(0), "{}\n{}", rotated.out, rotated.err);
-    let dropped = Beside::start(&app, &keys.dropped);
+    let dropped = Beside::start(&app, &keys.dropped, |_| {}).await;
     app.clock.advance(TimeDelta::minutes(5));
     app.carrier_asks(dropped.address).await;
     dropped.signed_in("carol").await.prove(&app.simulator, PASSED_ON).await;
@@ -280,7 +212,7 @@ async fn a_change_that_is_killed_in_the_middle_goes_on_where_it_was() {
     let (page, mask) = app.mask(&mut ada, &number).await;
     seed_calls(&app, &keys.alone, page.strip_prefix("/masks/").unwrap(), 1_200).await;
     let settings = settings(&app.database, &keys.turned);
-    let turned = Beside::start(&app, &keys.turned);
+    let turned = Beside::start(&app, &keys.turned, |_| {}).await;
 
     // A number that somebody holds is waited for without standing in anybody's way.
     let held = app.database.hold("SELECT 1 FROM numbers FOR UPDATE").await;

@@ -27,6 +27,7 @@ mod privacy;
 mod reasons;
 mod reconciliation;
 mod schema;
+mod servers;
 mod sizes;
 mod spending;
 mod storms;

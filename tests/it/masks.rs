@@ -36,7 +36,8 @@ async fn send_all(client: &Client, number: &str, forms: &[(String, String)]) -> 
 
 /// What the page says, once the mask is what it comes to be.
 async fn settled(client: &mut Client, path: &str) -> String {
-    client.until(path, |page| !page.text.contains("Being set up")).await.words()
+    let is_settled = |text: &str| !text.contains("Being set up") && !text.contains("Being confirmed");
+    client.until(path, |page| is_settled(&page.text)).await.words()
 }
 
 async fn heard(app: &TestApp, mask: &str) -> String {
@@ -400,6 +401,7 @@ async fn a_mask_that_others_paused_its_owner_cannot_resume() {
     for by in ["admin", "system"] {
         let paused = format!("UPDATE masks SET state = 'paused', paused_by = '{by}'");
         app.database.execute(&paused).await;
+        app.settled().await;
         let page = ada.get(&path).await;
         assert!(page.words().contains("The people who run this service paused it."), "{}", page.words());
         assert!(!page.text.contains("/resumption"));

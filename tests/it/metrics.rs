@@ -215,7 +215,7 @@ async fn while_the_database_hangs_a_scrape_tells_what_is_known_without_it() {
     let patience = Duration::from_secs(40);
     let without = tokio::time::timeout(patience, prometheus.scrape()).await.expect("it hangs as well");
     assert_eq!(without.value("maskline_database_up"), Some(0.0));
-    assert_eq!(without.value("maskline_calls_total{outcome=\"too_late\"}"), Some(1.0));
+    assert_eq!(without.value("maskline_calls_total{outcome=\"not_in_service\"}"), Some(1.0));
     assert_eq!(without.value("maskline_lost_masks"), None, "an old figure is told for a new one");
     app.line.is_alive(true);
     app.anonymous().until("/readyz", |page| page.status == 200).await;

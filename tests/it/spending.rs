@@ -42,13 +42,15 @@ async fn a_mask_has_three_hundred_minutes_a_month_and_its_owner_six_hundred() {
     let (path, first) = app.mask(&mut ada, &number).await;
     let (_, second) = app.mask(&mut ada, &number).await;
     let (_, third) = app.mask(&mut ada, &number).await;
-    // Two calls of half an hour, told by the carrier, and the rest of what would take days to talk.
-    for _ in 0..2 {
-        assert_rang(&call(&app, CALLER, &first, 1800).await);
-        app.clock.advance(TimeDelta::hours(1));
-    }
+    let talk = async |mask: &str, calls: u32, seconds: u32| {
+        for _ in 0..calls {
+            assert_rang(&call(&app, CALLER, mask, seconds).await);
+            app.clock.advance(TimeDelta::hours(2));
+        }
+    };
+    talk(&first, 2, 1800).await;
     assert!(ada.get(&path).await.words().contains("Talked this month 60 of 300 minutes"));
-    app.database.execute("UPDATE talk SET seconds = 299 * 60").await;
+    talk(&first, 4, 3585).await;
     assert_rang(&call(&app, CALLER, &first, 61).await);
     app.clock.advance(TimeDelta::hours(1));
     assert_turned_away(&call(&app, "+14155550124", &first, 5).await);
@@ -57,9 +59,7 @@ async fn a_mask_has_three_hundred_minutes_a_month_and_its_owner_six_hundred() {
     assert!(letter.contains(&path), "{letter}");
 
     // Another mask has minutes of its own, as far as its owner's go.
-    assert_rang(&call(&app, CALLER, &second, 5).await);
-    app.clock.advance(TimeDelta::hours(1));
-    app.database.execute("UPDATE talk SET seconds = 300 * 60").await;
+    talk(&second, 5, 3600).await;
     assert_turned_away(&call(&app, CALLER, &third, 5).await);
     assert_eq!(app.database.one("SELECT count(*) FROM calls WHERE decision = 'out_of_minutes'").await, "2");
 

@@ -128,7 +128,7 @@ async fn the_answer_to_any_commit_of_a_revoke_a_restore_and_a_release_may_be_los
     let restore = async |_, _| drop(app.app.restore_mask(ada.user, mask, None).await);
     let again = async |_, _| {
         let again = app.app.restore_mask(ada.user, mask, None).await;
-        assert!(matches!(again, Ok(()) | Err(ChangeError::State(_))), "{again:?}");
+        assert!(matches!(again, Ok(_) | Err(ChangeError::State(_))), "{again:?}");
         assert_eq!(app.state_of(mask).await, "active");
     };
     assert!(losing_each_commit(app, ada, begin, restore, again).await >= 1);
@@ -260,7 +260,7 @@ fn advance(clocks: &[&Clock], time: TimeDelta) {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_whose_clocks_are_wrong_compete_for_the_same_work() {
     let (app, ada) = scene().await;
-    let wrong = [-10, -1, 1, 10].map(|minutes| app.beside(TimeDelta::minutes(minutes)));
+    let wrong = [-10, -1, 1, 10].map(|minutes| app.worker(TimeDelta::minutes(minutes)));
     let servers: Vec<&App> = wrong.iter().map(|(server, _)| server).chain([&*app.app]).collect();
     let clocks: Vec<&Clock> = wrong.iter().map(|(_, clock)| clock).collect();
     let mut masks = vec![];
@@ -308,7 +308,7 @@ async fn twenty_people_race_for_the_last_number() {
     let app = TestApp::with(Options { work: false, limits: wide(), ..Options::default() }).await;
     let people = people(&app, 20).await;
     let everybody: Vec<&Person> = people.iter().collect();
-    let others = [app.beside(TimeDelta::zero()).0, app.beside(TimeDelta::zero()).0];
+    let others = [app.worker(TimeDelta::zero()).0, app.worker(TimeDelta::zero()).0];
     let servers = [&*app.app, &others[0], &others[1]];
     // The last number of an area: one has it, and the others are told that theirs is from elsewhere.
     app.simulator.stock("1407", json!({"numbers": 1})).await;

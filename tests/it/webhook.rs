@@ -34,6 +34,13 @@ async fn post(app: &TestApp, address: &str, body: &Value) -> Page {
     send(request(app, Method::POST, address).body(body.to_string())).await
 }
 
+/// The same, once what was told is written down.
+async fn noted(app: &TestApp, path: &str, body: &Value) -> Page {
+    let page = post(app, path, body).await;
+    app.app.calls_written().await;
+    page
+}
+
 fn keyed(path: &str) -> String {
     format!("{path}?key={WEBHOOK_KEY}")
 }
@@ -279,7 +286,7 @@ async fn recorded_sessions_of_every_age_and_their_beginnings_are_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_names_both_numbers_and_where_to_tell_how_it_goes() {
     let (app, _, _, mask) = with_mask(Options::default()).await;
-    let page = post(&app, &keyed("/tropo/transfer"), &session("s", CALLER, &mask)).await;
+    let page = noted(&app, &keyed("/tropo/transfer"), &session("s", CALLER, &mask)).await;
     let beginning = format!("{{\"tropo\":[{{\"transfer\":{{\"to\":\"{REAL}\",\"from\":\"{CALLER}\",");
     assert!(page.text.starts_with(&beginning), "{}", page.text);
     assert_eq!(verbs(&page)[0]["transfer"]["timeout"], 25);
@@ -295,26 +302,26 @@ async fn a_transfer_names_both_numbers_and_where_to_tell_how_it_goes() {
 async fn the_same_session_told_again_is_one_call_with_the_same_answer() {
     let (app, mut ada, path, mask) = with_mask(Options::default()).await;
     let body = session("again", CALLER, &mask);
-    let all = (0..10).map(|_| async { post(&app, &keyed("/tropo/transfer"), &body).await });
+    let all = (0..10).map(|_| async { noted(&app, &keyed("/tropo/transfer"), &body).await });
     let answers: BTreeSet<String> = join_all(all).await.into_iter().map(|page| page.text).collect();
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert!(answers.first().unwrap().contains(REAL));
     app.clock.advance(TimeDelta::minutes(1));
-    let later = post(&app, &keyed("/tropo/transfer"), &body).await;
+    let later = noted(&app, &keyed("/tropo/transfer"), &body).await;
     assert!(answers.contains(&later.text), "{}", later.text);
     assert_eq!(app.database.count("calls").await, 1);
 
     // Once the mask is ended, no repetition rings the phone.
     ada.submit(&path, &format!("{path}/pause"), &[]).await;
-    assert!(said(&post(&app, &keyed("/tropo/transfer"), &body).await).contains("not taking calls"));
+    assert!(said(&noted(&app, &keyed("/tropo/transfer"), &body).await).contains("not taking calls"));
     ada.submit(&path, &format!("{path}/revocation"), &[]).await;
-    assert!(said(&post(&app, &keyed("/tropo/transfer"), &body).await).contains("not in service"));
+    assert!(said(&noted(&app, &keyed("/tropo/transfer"), &body).await).contains("not in service"));
     assert_eq!(app.database.count("calls").await, 1);
     // A session without a name is never the same as another.
     let mut nameless = session("", CALLER, &mask);
     nameless["session"].as_object_mut().unwrap().remove("id");
     for _ in 0..2 {
-        post(&app, &keyed("/tropo/transfer"), &nameless).await;
+        noted(&app, &keyed("/tropo/transfer"), &nameless).await;
     }
     assert_eq!(app.database.count("calls").await, 3);
 }
@@ -328,43 +335,43 @@ async fn events_that_come_twice_late_and_in_any_order_make_one_story() {
     let mut call = async || {
         turn += 1;
         app.clock.advance(TimeDelta::minutes(11));
-        post(&app, &keyed("/tropo/transfer"), &session(&format!("s{turn}"), CALLER, &mask)).await
+        noted(&app, &keyed("/tropo/transfer"), &session(&format!("s{turn}"), CALLER, &mask)).await
     };
     let stories = "SELECT ending, talk_seconds FROM calls ORDER BY received_at DESC LIMIT 1";
 
     let page = call().await;
     for _ in 0..2 {
-        let quiet = post(&app, &next(&page, "continue"), &answered).await;
+        let quiet = noted(&app, &next(&page, "continue"), &answered).await;
         assert_eq!(quiet.json(), json!({"tropo": [{"hangup": null}]}));
     }
-    post(&app, &next(&page, "hangup"), &gone).await;
-    post(&app, &next(&page, "incomplete"), &result(Some("BUSY"), None, 160)).await;
+    noted(&app, &next(&page, "hangup"), &gone).await;
+    noted(&app, &next(&page, "incomplete"), &result(Some("BUSY"), None, 160)).await;
     assert_eq!(app.database.one(stories).await, "answered|145");
     assert!(ada.get(&path).await.words().contains("Answered 2 min 25 s"));
 
     let page = call().await;
-    post(&app, &next(&page, "hangup"), &gone).await;
-    post(&app, &next(&page, "continue"), &answered).await;
+    noted(&app, &next(&page, "hangup"), &gone).await;
+    noted(&app, &next(&page, "continue"), &answered).await;
     assert_eq!(app.database.one(stories).await, "caller_hung_up|∅");
 
     // Picked up and then hung up: they talked, for as long as the carrier's clock says.
     let page = call().await;
     let connect = verbs(&page)[0]["transfer"]["on"]["post"].as_str().unwrap().to_owned();
     for age in [13, 99] {
-        post(&app, &connect, &result(None, None, age)).await;
+        noted(&app, &connect, &result(None, None, age)).await;
     }
     assert!(ada.get(&path).await.words().contains("Talking"));
-    post(&app, &next(&page, "hangup"), &result(None, None, 31)).await;
-    post(&app, &connect, &result(None, None, 40)).await;
+    noted(&app, &next(&page, "hangup"), &result(None, None, 31)).await;
+    noted(&app, &connect, &result(None, None, 40)).await;
     assert_eq!(app.database.one(stories).await, "answered|18");
 
     // The caller hears why, if still there; whatever word it is, something is told.
     let page = call().await;
-    let told = said(&post(&app, &next(&page, "incomplete"), &result(Some("BUSY"), None, 3)).await);
+    let told = said(&noted(&app, &next(&page, "incomplete"), &result(Some("BUSY"), None, 3)).await);
     assert!(told.contains("on another call"), "{told}");
     assert_eq!(app.database.one(stories).await, "busy|∅");
     let page = call().await;
-    let told = said(&post(&app, &next(&page, "incomplete"), &result(Some("A NEW WORD"), None, 3)).await);
+    let told = said(&noted(&app, &next(&page, "incomplete"), &result(Some("A NEW WORD"), None, 3)).await);
     assert!(told.contains("did not answer"), "{told}");
     assert!(ada.get(&path).await.words().contains("Did not connect"));
 
@@ -372,7 +379,7 @@ async fn events_that_come_twice_late_and_in_any_order_make_one_story() {
     let page = call().await;
     ada.submit(&path, &format!("{path}/revocation"), &[]).await;
     app.clock.advance(TimeDelta::hours(3));
-    post(&app, &next(&page, "continue"), &answered).await;
+    noted(&app, &next(&page, "continue"), &answered).await;
     assert_eq!(app.database.one(stories).await, "answered|145");
     assert_eq!(app.database.count("calls").await, 6);
 
@@ -384,26 +391,25 @@ async fn events_that_come_twice_late_and_in_any_order_make_one_story() {
         format!("/tropo/calls/{known}/dance"),
         format!("/tropo/calls/{known}/continue"),
     ] {
-        let quiet = post(&app, &keyed(&address), &answered).await;
+        let quiet = noted(&app, &keyed(&address), &answered).await;
         assert_eq!(quiet.json(), json!({"tropo": [{"hangup": null}]}), "{address}");
     }
     assert_eq!(app.database.one("SELECT count(*) FROM calls WHERE ending = 'busy'").await, "1");
     assert_eq!(
-        post(&app, &format!("/tropo/calls/{known}/continue"), &answered).await.status,
+        noted(&app, &format!("/tropo/calls/{known}/continue"), &answered).await.status,
         404,
         "without a key"
     );
-    assert_eq!(post(&app, &next(&page, "hangup"), &json!({"result": [7]})).await.status, 200);
+    assert_eq!(noted(&app, &next(&page, "hangup"), &json!({"result": [7]})).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_database_away_a_caller_hears_a_polite_word() {
-    let (app, mut ada, _, mask) = with_mask(Options::default()).await;
-    let body = session("s", CALLER, &mask);
-    let page = post(&app, &keyed("/tropo/transfer"), &session("t", CALLER, &mask)).await;
+async fn with_the_database_away_calls_go_on_and_are_written_down_afterwards() {
+    let (app, mut ada, path, mask) = with_mask(Options::default()).await;
+    app.settled().await;
     app.database.let_in(false).await;
-    let told = said(&post(&app, &keyed("/tropo/transfer"), &body).await);
-    assert_eq!(told, "This number is temporarily unavailable. Please try again in a few minutes.");
+    let page = post(&app, &keyed("/tropo/transfer"), &session("s", CALLER, &mask)).await;
+    assert_eq!(verbs(&page)[0]["transfer"]["to"], REAL);
     let quiet = post(&app, &next(&page, "continue"), &result(Some("SUCCESS"), Some(3), 9)).await;
     assert_eq!(quiet.json(), json!({"tropo": [{"hangup": null}]}));
     let launch = json!({"session": {"id": "l", "accountId": "33932", "parameters": {"verification": "00000000-0000-4000-8000-000000000000"}}});
@@ -412,28 +418,36 @@ async fn with_the_database_away_a_caller_hears_a_polite_word() {
         json!({"tropo": [{"hangup": null}]})
     );
     // Who has no key still learns nothing, and pages say so.
-    assert_eq!(post(&app, "/tropo/transfer", &body).await.status, 404);
+    assert_eq!(post(&app, "/tropo/transfer", &session("s", CALLER, &mask)).await.status, 404);
     assert_eq!(ada.get("/masks").await.status, 503);
     app.database.let_in(true).await;
-    let page = loop {
-        let page = post(&app, &keyed("/tropo/transfer"), &body).await;
-        if !page.text.contains("temporarily") {
-            break page;
-        }
-    };
-    assert_eq!(verbs(&page)[0]["transfer"]["to"], REAL);
+    let page = ada.until(&path, |page| page.status == 200 && page.text.contains("Answered")).await.words();
+    assert!(page.contains("+1 415-555-0123") && page.contains("Answered 3 s"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_decision_that_takes_too_long_is_not_waited_for_and_did_not_connect() {
+async fn a_decision_that_takes_too_long_is_not_waited_for() {
     let options = Options { decision_time: std::time::Duration::from_millis(100), ..Options::default() };
-    let (app, mut ada, path, mask) = with_mask(options).await;
-    let held = app.database.hold("SELECT 1 FROM masks FOR UPDATE").await;
-    let told = said(&post(&app, &keyed("/tropo/transfer"), &session("s", CALLER, &mask)).await);
+    let (app, _, _, mask) = with_mask(options).await;
+    app.settled().await;
+    let told = {
+        let (held, holds) = std::sync::mpsc::channel();
+        let (let_go, until) = std::sync::mpsc::channel::<()>();
+        let server = app.app.clone();
+        let holder = std::thread::spawn(move || {
+            let _decisions = server.hold_decisions();
+            held.send(()).unwrap();
+            until.recv().ok();
+        });
+        holds.recv().unwrap();
+        let told = said(&post(&app, &keyed("/tropo/transfer"), &session("s", CALLER, &mask)).await);
+        drop(let_go);
+        holder.join().unwrap();
+        told
+    };
     assert_eq!(told, "This number is temporarily unavailable. Please try again in a few minutes.");
-    drop(held);
-    let page = ada.until(&path, |page| page.text.contains("Did not connect")).await.words();
-    assert!(page.contains("+1 415-555-0123"), "{page}");
+    let page = post(&app, &keyed("/tropo/transfer"), &session("t", CALLER, &mask)).await;
+    assert_eq!(verbs(&page)[0]["transfer"]["to"], REAL);
 }
 
 #[tokio::test(flavor = "multi_thread")]

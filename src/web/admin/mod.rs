@@ -1,5 +1,6 @@
 //! Every mask, for admins: from the outside, with no real number in the page's source.
 
+pub(super) mod servers;
 pub(super) mod spending;
 pub(super) mod users;
 
@@ -164,7 +165,10 @@ pub(super) async fn revoke(
 ) -> Result<HttpResponse, PageError> {
     let id = MaskId(*id);
     let error = match admin.0.app().revoke_any_mask(admin.0.user.id, id, &form.0.reason).await {
-        Ok(()) => return Ok(admin.0.visitor.redirect("/admin/masks", Some(Flash::RevokedForOwner))),
+        Ok(()) => {
+            let flash = Flash::RevokedForOwner.once_confirmed(admin.0.app().reached().await);
+            return Ok(admin.0.visitor.redirect("/admin/masks", Some(flash)));
+        }
         Err(AdminError::NotFound) => return Err(PageError::NotFound),
         Err(AdminError::Db(error)) => return Err(error.into()),
         Err(error @ (AdminError::Reason | AdminError::State(_))) => error.to_string(),

@@ -158,7 +158,10 @@ pub(in crate::web) async fn stop(admin: Admin, form: Form<StopForm>) -> Result<H
     let calls_too = !form.calls_too.is_empty();
     let stopped = admin.0.app().stop_spending(admin.0.user.id, wanted, calls_too, &form.reason).await;
     let errors = match stopped {
-        Ok(()) => return Ok(admin.0.visitor.redirect("/admin/spending", Some(Flash::SpendingStopped))),
+        Ok(()) => {
+            let flash = Flash::SpendingStopped.once_confirmed(admin.0.app().reached().await);
+            return Ok(admin.0.visitor.redirect("/admin/spending", Some(flash)));
+        }
         Err(StopError::Db(error)) => return Err(error.into()),
         Err(StopError::NoSubject) => Errors::one(
             "subject",
@@ -180,5 +183,6 @@ pub(in crate::web) async fn lift(
     if !admin.0.app().lift_stop(admin.0.user.id, *id).await? {
         return Err(PageError::NotFound);
     }
-    Ok(admin.0.visitor.redirect("/admin/spending", Some(Flash::SpendingGoesOn)))
+    let flash = Flash::SpendingGoesOn.once_confirmed(admin.0.app().reached().await);
+    Ok(admin.0.visitor.redirect("/admin/spending", Some(flash)))
 }

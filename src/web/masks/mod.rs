@@ -5,7 +5,6 @@ mod show;
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -20,10 +19,11 @@ use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use super::sign_in::Nothing;
 use crate::app::masks::ChangeError;
 use crate::app::numbers::OwnNumber;
-use crate::app::overview::{MASKS_OF_PAGE, MaskList};
+use crate::app::overview::{ListedMask, MASKS_OF_PAGE, MaskList};
 use crate::app::quotas::MaskLimit;
+use crate::app::servers::Reach;
 use crate::domain::ids::{MaskId, NumberId};
-use crate::domain::mask::{Mask, MaskState, StoppedBy};
+use crate::domain::mask::{MaskState, StoppedBy};
 
 /// A mask in a list.
 pub(super) struct MaskCard {
@@ -36,21 +36,26 @@ pub(super) struct MaskCard {
 }
 
 impl MaskCard {
-    pub(super) fn new(mask: Mask, last_call: Option<DateTime<Utc>>, signed_in: &SignedIn) -> Self {
+    pub(super) fn new(listed: ListedMask, signed_in: &SignedIn) -> Self {
+        let ListedMask { mask, last_call, is_confirmed } = listed;
         Self {
             id: mask.id,
             path: format!("/masks/{}", mask.id),
             number: mask.phone.map(Number::from),
-            state: shown_state(&mask.state),
+            state: shown_state(&mask.state, is_confirmed),
             last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
             label: shown_label(mask.label),
         }
     }
 }
 
-/// The word of a state for a mask's owner: one that an admin revoked is not theirs to restore.
-fn shown_state(state: &MaskState) -> &'static str {
+/// The word of a state for a mask's owner: one that an admin revoked is not theirs to restore, and none is called what it is
+/// before every server that routes calls knows it.
+fn shown_state(state: &MaskState, is_confirmed: bool) -> &'static str {
     match state {
+        MaskState::Active | MaskState::Paused { .. } | MaskState::Resting { .. } if !is_confirmed => {
+            "confirming"
+        }
         MaskState::Resting { by: StoppedBy::Admin, .. } => "revoked",
         other => other.word(),
     }
@@ -113,11 +118,7 @@ pub(super) async fn index(
             .iter()
             .map(|own| OwnNumberView { id: own.id, number: own.into(), proved: own.verified })
             .collect(),
-        masks: list
-            .masks
-            .into_iter()
-            .map(|listed| MaskCard::new(listed.mask, listed.last_call, &signed_in))
-            .collect(),
+        masks: list.masks.into_iter().map(|listed| MaskCard::new(listed, &signed_in)).collect(),
     })
 }
 
@@ -206,15 +207,18 @@ pub(super) async fn restore(
     changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskRestored).await
 }
 
-/// Back to the mask's page: with a word if it was done, with the reason if not.
+/// Back to the mask's page: with a word if it was done, or is on its way, with the reason if not.
 async fn changed_or_told(
     signed_in: &SignedIn,
     id: MaskId,
-    changed: Result<(), ChangeError>,
+    changed: Result<Reach, ChangeError>,
     flash: Flash,
 ) -> Result<HttpResponse, PageError> {
     let error = match changed {
-        Ok(()) => return Ok(signed_in.visitor.redirect(&format!("/masks/{id}"), Some(flash))),
+        Ok(reach) => {
+            let flash = flash.once_confirmed(reach);
+            return Ok(signed_in.visitor.redirect(&format!("/masks/{id}"), Some(flash)));
+        }
         Err(ChangeError::NotFound) => return Err(PageError::NotFound),
         Err(ChangeError::Db(error)) => return Err(error.into()),
         Err(ChangeError::State(state)) => state.to_string(),

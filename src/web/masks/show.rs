@@ -10,8 +10,9 @@ use super::new::{NumberChoice, shown_prefix};
 use super::{changed_or_told, shown_label, shown_state};
 use crate::app::masks::ChangeError;
 use crate::app::overview::{ShownCall, ShownCaller, ShownMask};
-use crate::db::calls::{Decided, PAGE};
-use crate::domain::call::{Ending, Reason};
+use crate::app::servers::Reach;
+use crate::db::calls::PAGE;
+use crate::domain::call::{Decided, Ending, Reason};
 use crate::domain::ids::MaskId;
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
 use crate::web::error::PageError;
@@ -85,7 +86,7 @@ pub(super) async fn show_page(
     let restore_onto =
         if resting && found.number.is_none() { proved_numbers(signed_in).await? } else { vec![] };
     let (days, days_words) = drawn(&found, signed_in);
-    let ShownMask { mask, number, calls, calls_in_all, talked, .. } = found;
+    let ShownMask { mask, number, calls, calls_in_all, talked, is_confirmed, .. } = found;
     let label = shown_label(mask.label.clone());
     Ok(ShowPage {
         page: signed_in.visitor.page(&label),
@@ -93,8 +94,8 @@ pub(super) async fn show_page(
         id,
         label,
         number: mask.phone.map(Number::from),
-        state: shown_state(&mask.state),
-        progress: progress(&mask, signed_in),
+        state: shown_state(&mask.state, is_confirmed),
+        progress: progress(&mask, is_confirmed, signed_in),
         notes: notes(&mask),
         leads_to: number.as_ref().map(Number::from),
         made: moment(mask.requested_at, now, zone),
@@ -122,9 +123,15 @@ async fn proved_numbers(signed_in: &SignedIn) -> Result<Vec<NumberChoice>, PageE
 }
 
 /// What a mask's state means now, in a sentence.
-fn progress(mask: &Mask, signed_in: &SignedIn) -> String {
+fn progress(mask: &Mask, is_confirmed: bool, signed_in: &SignedIn) -> String {
     let (now, zone) = (signed_in.app().now(), signed_in.zone());
     match &mask.state {
+        MaskState::Active if !is_confirmed => {
+            "It is being made known to every part of this service that takes calls. Then it rings your phone.".to_owned()
+        }
+        MaskState::Paused { .. } | MaskState::Resting { .. } if !is_confirmed => {
+            "That it takes no calls is being confirmed. Until then, some calls may still ring your phone.".to_owned()
+        }
         MaskState::Requested if now - mask.requested_at > TimeDelta::seconds(20) => {
             "The phone company takes longer than usual. We go on trying; you can leave this page.".to_owned()
         }
@@ -258,5 +265,6 @@ pub(in crate::web) async fn label(
         page.label_value = form.0.label;
         return shown_again(&page);
     }
+    let changed = changed.map(|()| Reach::Everywhere);
     changed_or_told(&signed_in, id, changed, Flash::LabelSaved).await
 }

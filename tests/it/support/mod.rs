@@ -1,6 +1,7 @@
 //! A whole deployment per test: a database of its own, a simulator of its own, a clock that is moved by hand.
 
 mod agreement;
+mod beside;
 mod client;
 mod database;
 mod line;
@@ -15,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
-use maskline::app::{App, Channels, Settings};
+use maskline::app::keeping::Keeping;
+use maskline::app::servers::Reach;
+use maskline::app::{App, Channels, Pools, Settings};
 use maskline::carrier::Channel;
 use maskline::carrier::tropo::client::{Settings as TropoSettings, Tropo};
 use maskline::carrier::tropo::setup::{ApplicationWish, Partition};
@@ -32,6 +35,7 @@ use maskline::simulator::{self, Simulator};
 use maskline::{web, worker};
 
 pub(crate) use agreement::agreement;
+pub(crate) use beside::{Beside, called};
 pub(crate) use client::{Client, Page};
 pub(crate) use database::Database;
 pub(crate) use line::Line;
@@ -46,6 +50,8 @@ pub(crate) const CALLER: &str = "+14155550123";
 pub(crate) const PASSWORD: &str = "copper violin seventeen marsh";
 pub(crate) const WEBHOOK_KEY: &str = "a-webhook-key-of-tests-0123456789";
 pub(crate) const ACCOUNT: &str = "33932";
+/// How long a start waits for the database where it knows where numbers lead.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// The id of the first application that is made in a simulator, which is a deployment's own.
 pub(crate) const OUR_APPLICATION: &str = "300001";
 
@@ -62,7 +68,8 @@ pub(crate) struct TestApp {
     stop: tokio::sync::watch::Sender<bool>,
     server: actix_web::dev::ServerHandle,
     carrier: Option<Simulator>,
-    roots: RootKeys,
+    /// The root keys, as the setting has them.
+    pub(crate) keys: String,
     tropo: Arc<Tropo>,
     _folder: tempfile::TempDir,
 }
@@ -153,9 +160,10 @@ impl TestApp {
         let roots = RootKeys::parse(&options.keys).unwrap();
         let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
         let line = Line::to(&database.url).await;
-        let (db, calls_db) = (Db::new(&line.url, 8), Db::new(&line.url, 4));
-        let app = App::new(db, calls_db, clock.clone(), &roots, tropo.clone(), mailer, settings);
-        let app = Arc::new(app);
+        let [pages, calls, work] = [8, 4, 4].map(|width| Db::new(&line.url, width));
+        let pools = Pools { pages, calls, work };
+        let app = Arc::new(App::new(pools, clock.clone(), &roots, tropo.clone(), mailer, settings));
+        let keeping = Keeping::open(&app, &folder.path().join("servers"), "here", FIRST_LOOK).await.unwrap();
         let server = web::serve(
             listener,
             app.clone(),
@@ -172,10 +180,11 @@ impl TestApp {
         let handle = server.handle();
         tokio::spawn(server);
         let (stop, stopped) = tokio::sync::watch::channel(false);
+        tokio::spawn(keeping.run(stopped.clone()));
         if options.work {
             tokio::spawn(worker::run(app.clone(), stopped));
         }
-        let simulated = Simulated::new(simulator.address());
+        let simulated = Simulated::of(simulator.address(), app.clone());
         Self {
             app,
             clock,
@@ -187,38 +196,30 @@ impl TestApp {
             stop,
             server: handle,
             carrier: Some(simulator),
-            roots,
+            keys: options.keys,
             tropo,
             _folder: folder,
         }
     }
 
-    /// The same deployment with other rules, as after a restart.
-    pub(crate) fn with_rules(&self, change: impl FnOnce(&mut Settings)) -> App {
-        self.again(&self.roots, change)
+    /// Another server of the deployment.
+    pub(crate) async fn beside(&self) -> Beside {
+        Beside::start(self, &self.keys, |_| {}).await
     }
 
-    /// Another server of the deployment, whose clock is wrong by so much.
-    pub(crate) fn beside(&self, wrong: TimeDelta) -> (App, Clock) {
+    /// Another worker of the deployment, which routes no calls and whose clock is wrong by so much.
+    pub(crate) fn worker(&self, wrong: TimeDelta) -> (App, Clock) {
         let clock = Clock::by_hand(self.clock.now() + wrong);
-        (self.again_at(clock.clone(), &self.roots, |_| {}), clock)
-    }
-
-    /// The same deployment with other root keys, as after a restart.
-    pub(crate) fn with_keys(&self, keys: &str) -> App {
-        self.again(&RootKeys::parse(keys).unwrap(), |_| {})
-    }
-
-    fn again(&self, roots: &RootKeys, change: impl FnOnce(&mut Settings)) -> App {
-        self.again_at(self.clock.clone(), roots, change)
-    }
-
-    fn again_at(&self, clock: Clock, roots: &RootKeys, change: impl FnOnce(&mut Settings)) -> App {
-        let mut settings = self.app.settings().clone();
-        change(&mut settings);
         let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
-        let db = Db::new(&self.database.url, 4);
-        App::new(db.clone(), db, clock, roots, self.tropo.clone(), mailer, settings)
+        let roots = RootKeys::parse(&self.keys).unwrap();
+        let [pages, calls, work] = [4, 1, 4].map(|width| Db::new(&self.database.url, width));
+        let (pools, settings) = (Pools { pages, calls, work }, self.app.settings().clone());
+        (App::new(pools, clock.clone(), &roots, self.tropo.clone(), mailer, settings), clock)
+    }
+
+    /// Waits until the servers know all that is in the database, also what a test wrote there.
+    pub(crate) async fn settled(&self) {
+        assert_eq!(self.app.reached().await, Reach::Everywhere);
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -298,6 +299,7 @@ impl TestApp {
     /// Lets the worker do all that is due now.
     pub(crate) async fn work(&self) {
         while self.app.step().await.unwrap() {}
+        self.settled().await;
     }
 
     /// Time passes, for the clock of the servers and for that of the database alike.

@@ -1,14 +1,18 @@
 //! The simulator, as a script drives it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use maskline::app::App;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 pub(crate) struct Simulated {
     pub(crate) base: String,
     http: reqwest::Client,
+    /// The server that it calls, where that runs in this process.
+    server: Option<Arc<App>>,
 }
 
 impl Simulated {
@@ -16,7 +20,13 @@ impl Simulated {
         Self {
             base: format!("http://{address}"),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            server: None,
         }
+    }
+
+    /// One that calls this server.
+    pub(crate) fn of(address: SocketAddr, server: Arc<App>) -> Self {
+        Self { server: Some(server), ..Self::new(address) }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -25,14 +35,21 @@ impl Simulated {
         response.json().await.unwrap()
     }
 
-    /// Places a call and answers with its trace.
+    /// Places a call, once the server knows all that was changed, and answers with its trace, once all of the story is
+    /// written down.
     pub(crate) async fn call(&self, from: &str, to: &str, answer: &str, seconds: u32) -> Value {
+        if let Some(server) = &self.server {
+            server.reached().await;
+        }
         let wish = json!({ "from": from, "to": to, "answer": answer, "seconds": seconds });
         let response =
             self.http.post(format!("{}/simulator/calls", self.base)).json(&wish).send().await.unwrap();
         let status = response.status();
         let trace: Value = response.json().await.unwrap();
         assert_eq!(status, 201, "{trace}");
+        if let Some(server) = &self.server {
+            server.calls_written().await;
+        }
         trace
     }
 

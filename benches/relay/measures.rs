@@ -1,0 +1,226 @@
+//! What is measured, and how.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+
+use crate::bare::Bare;
+use crate::deployment::{Database, Masks, Server, filled};
+use crate::load::{CONNECTIONS, Load, Round};
+use crate::people;
+use crate::process::{processor_seconds, resident_bytes};
+use crate::report::{Report, Spread};
+
+/// Rounds of each, in turn.
+const ROUNDS: u32 = 3;
+/// How long a round takes, and one before those that count.
+const ROUND: u32 = 5;
+const WARMING: u32 = 3;
+/// Calls a second of the steady load: a large house at its busiest; and of the load at which processor time is compared.
+const STEADY: (u32, u32) = (200, 10);
+const BUSY: (u32, u32) = (5_000, 8);
+/// Sign-ins a second that run beside calls.
+const SIGN_INS: (u32, u32) = (50, 10);
+/// How long records may take until all are in the database.
+const DRAINING: Duration = Duration::from_mins(5);
+
+/// The program and its measure, beside each other.
+pub(crate) struct Beside<'a> {
+    pub(crate) bare: Bare,
+    pub(crate) server: &'a Server,
+    pub(crate) masks: &'a Masks,
+    pub(crate) load: Load,
+}
+
+/// The name of the next session: no two are the same.
+fn next() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn steady(load: &Load, url: &str, masks: &Masks, rate: (u32, u32)) -> anyhow::Result<Round> {
+    // A prime, so that neighbours in time are not neighbours in the table.
+    let session =
+        |nth: u32| filled(&format!("7c{:030}", next()), &people::mask(nth.wrapping_mul(7919) % masks.count));
+    load.steady(url, rate, ("application/json", &[]), session)
+}
+
+/// As many calls as there can be.
+pub(crate) fn calls_at_once(beside: &Beside<'_>, report: &mut Report) -> anyhow::Result<()> {
+    let (bare, webhook, masks) = (beside.bare.url(), beside.server.webhook(), beside.masks.count);
+    let mut seed = 0;
+    let mut sessions = |url: &str, seconds| {
+        seed += 1;
+        beside.load.sessions(url, masks, seconds, seed)
+    };
+    sessions(&bare, WARMING)?;
+    report.answered(&[sessions(&webhook, WARMING)?]);
+    beside.server.drained(DRAINING)?;
+    let (mut bare_rounds, mut rounds) = (vec![], vec![]);
+    for _ in 0..ROUNDS {
+        bare_rounds.push(sessions(&bare, ROUND)?);
+        rounds.push(sessions(&webhook, ROUND)?);
+        // What was told is written down before anything else is measured.
+        beside.server.drained(DRAINING)?;
+    }
+    report.answered(&rounds);
+    report.rate(&format!("bare actix handler, {CONNECTIONS} connections"), &bare_rounds);
+    report.rate(&format!("`/tropo/transfer`, {CONNECTIONS} connections"), &rounds);
+    let share = rounds.iter().zip(&bare_rounds).map(|(ours, bare)| ours.per_second / bare.per_second);
+    report.ratio("… as a share of the bare handler's rate", Spread::of(share), "at least 0.85");
+    Ok(())
+}
+
+/// What a call costs the processors, records and all.
+pub(crate) fn cost_of_calls(beside: &Beside<'_>, report: &mut Report) -> anyhow::Result<()> {
+    let (mut ours, mut bare) = (vec![], vec![]);
+    for _ in 0..ROUNDS {
+        let (cost, round) =
+            cost(beside.bare.id(), || steady(&beside.load, &beside.bare.url(), beside.masks, BUSY))?;
+        bare.push(cost);
+        ensure!(round.failed == 0.0, "the bare handler failed");
+        let (cost, round) = cost_of_server(beside.server, &beside.load, beside.masks)?;
+        report.answered(&[round]);
+        ours.push(cost);
+    }
+    let micro = |costs: &[f64]| Spread::of(costs.iter().map(|cost| cost * 1e6));
+    report.figure("processor time of the bare handler, 5,000 calls a second", micro(&bare), "µs a call");
+    report.figure("processor time of the server, records and log included", micro(&ours), "µs a call");
+    let ratio = Spread::of(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare));
+    report.ratio("… beside the bare handler", ratio, "at most 1.3");
+    Ok(())
+}
+
+fn cost_of_server(server: &Server, load: &Load, masks: &Masks) -> anyhow::Result<(f64, Round)> {
+    cost(server.id(), || {
+        let round = steady(load, &server.webhook(), masks, BUSY)?;
+        server.drained(DRAINING)?;
+        Ok(round)
+    })
+}
+
+/// Seconds of processor time that a process spends on each call of a round.
+fn cost(process: u32, round: impl FnOnce() -> anyhow::Result<Round>) -> anyhow::Result<(f64, Round)> {
+    let before = processor_seconds(process)?;
+    let round = round()?;
+    Ok(((processor_seconds(process)? - before) / round.answers, round))
+}
+
+/// How long callers wait at a steady load, while all is well and while it is not.
+pub(crate) fn patience(
+    beside: &Beside<'_>,
+    database: &mut Database,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let calls = || steady(&beside.load, &beside.server.webhook(), beside.masks, STEADY);
+    report.latency(
+        "bare actix handler, 200 calls a second",
+        steady(&beside.load, &beside.bare.url(), beside.masks, STEADY)?,
+        "",
+    );
+    let well = calls()?;
+    report.latency("`/tropo/transfer`, 200 calls a second", well, "p99 at most 2 ms");
+    let twice = format!("p99 at most {:.1} ms", (2.0 * well.p99).max(4.0));
+    database.signal("STOP")?;
+    let hung = calls();
+    database.signal("CONT")?;
+    report.latency("… while PostgreSQL hangs", hung?, &twice);
+    database.signal("QUIT")?;
+    let away = calls()?;
+    report.latency("… while PostgreSQL is stopped", away, &twice);
+    let starting = std::thread::scope(|scope| {
+        let database = &*database;
+        let start = scope.spawn(move || database.start().map_err(|error| error.to_string()));
+        let round = calls();
+        (start.join(), round)
+    });
+    report.latency("… while PostgreSQL starts and takes what waited", starting.1?, &twice);
+    ensure!(matches!(starting.0, Ok(Ok(()))), "PostgreSQL did not start: {:?}", starting.0);
+    beside.server.drained(DRAINING)?;
+    let beside_sign_ins = with_sign_ins(beside, report)?;
+    report.latency("… while 50 sign-ins a second run", beside_sign_ins, &twice);
+    Ok(())
+}
+
+/// A steady load, and people who sign in with wrong passwords beside it.
+fn with_sign_ins(beside: &Beside<'_>, report: &mut Report) -> anyhow::Result<Round> {
+    let (csrf, cookie) = beside.server.form(&beside.server.url("/sign-in"))?;
+    let url = beside.server.url("/sign-in");
+    let others = Load::new()?;
+    let (signed, round) = std::thread::scope(|scope| {
+        let headers = [("cookie", cookie), ("x-forwarded-for", "10.0.@NTH@.1".to_owned())];
+        let sign_ins = scope.spawn(move || {
+            let body = |nth: u32| {
+                format!("csrf={csrf}&email=nobody{nth}%40example.com&password=wrong-wrong-wrong-{nth}")
+            };
+            others.steady(&url, SIGN_INS, ("application/x-www-form-urlencoded", &headers), body)
+        });
+        let round = steady(&beside.load, &beside.server.webhook(), beside.masks, STEADY);
+        (sign_ins.join(), round)
+    });
+    let signed = signed.map_err(|_| anyhow::anyhow!("signing in panicked"))??;
+    report.note(format!("Of the sign-ins, half were answered within {:.0} ms.", signed.p50));
+    round
+}
+
+/// The page of masks, signed in.
+pub(crate) fn pages(beside: &Beside<'_>, database: &Database, report: &mut Report) -> anyhow::Result<()> {
+    let (cookie, masks) = beside.server.sign_in(database, beside.masks)?;
+    let page = beside.server.masks(&cookie)?;
+    ensure!(
+        masks.iter().all(|mask| page.contains(mask.as_str())) || page.contains("916-555-0150"),
+        "no masks: {page}"
+    );
+    let url = beside.server.url("/masks");
+    beside.load.pages(&url, &cookie, WARMING)?;
+    let rounds: Vec<Round> =
+        (0..ROUNDS).map(|_| beside.load.pages(&url, &cookie, ROUND)).collect::<Result<_, _>>()?;
+    report.failed += rounds.iter().map(|round| round.failed).sum::<f64>();
+    report.rate(&format!("`/masks`, signed in, {CONNECTIONS} connections"), &rounds);
+    Ok(())
+}
+
+/// How long it takes until the first call is handed over, with a million masks.
+pub(crate) fn starts(database: &Database, masks: &Masks, report: &mut Report) -> anyhow::Result<()> {
+    let mut start = |name: &str, target: &str| -> anyhow::Result<Server> {
+        let begun = Instant::now();
+        let server = Server::begin(database, masks, "most")?;
+        let took = server.first_call(begun)?;
+        report.figure(name, Spread::of([took.as_secs_f64()]), &format!("s{target}"));
+        Ok(server)
+    };
+    let target = ", at most 2";
+    let first = start("first call after the very first start, 1,000,000 masks", "")?;
+    first.drained(DRAINING)?;
+    first.stop()?;
+    start("first call after a start, 1,000,000 masks", target)?.stop()?;
+    database.signal("QUIT")?;
+    let without = start("… without PostgreSQL", target);
+    database.start()?;
+    without?.stop()
+}
+
+/// What a mask takes of memory, and what a call costs among few and among many.
+pub(crate) fn size(
+    database: &Database,
+    few: &Masks,
+    most: &Masks,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let small = Server::start(database, few, "few")?;
+    let large = Server::start(database, most, "most")?;
+    let bytes =
+        (resident_bytes(large.id())? - resident_bytes(small.id())?) / f64::from(most.count - few.count);
+    report.figure("memory of a mask", Spread::of([bytes]), "bytes, at most 250");
+    let load = Load::new()?;
+    let mut ratios = vec![];
+    for _ in 0..ROUNDS {
+        let (of_few, _) = cost_of_server(&small, &load, few)?;
+        let (of_most, _) = cost_of_server(&large, &load, most)?;
+        ratios.push(of_most / of_few);
+    }
+    report.ratio("processor time of a call, 1,000,000 masks beside 1,000", Spread::of(ratios), "at most 1.1");
+    small.stop()?;
+    large.stop()
+}

@@ -1,0 +1,389 @@
+//! Writes records down, on a thread of its own: into the database, or on disk while that does not take them.
+//!
+//! What is on disk goes first once the database is back, and what is told meanwhile queues behind it there. The book of
+//! calls in memory is filled before the first record is written, and hears from here what other servers recorded.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::spool::Spool;
+use crate::app::App;
+use crate::db::records::{self, Record, ToldCall};
+use crate::db::{Db, DbError};
+use crate::domain::call_book::BookedCall;
+use crate::domain::ids::{CallId, ServerId};
+
+/// For how long records are gathered before they are written together.
+const GATHER: Duration = Duration::from_millis(10);
+/// How long it sleeps when nothing wakes it.
+const NAP: Duration = Duration::from_millis(250);
+/// How many records are written in one transaction.
+const TOGETHER: usize = 2_000;
+/// How many may wait for the database in memory until they go to the disk.
+const WAITING: usize = 8_192;
+/// How long the database is left alone after it has failed.
+const REST: Duration = Duration::from_secs(1);
+/// How often other servers' records are asked for.
+const HEAR: Duration = Duration::from_secs(1);
+/// How long a record waits for the call that it is about, which another server may still have on its disk, and how often
+/// it is tried meanwhile.
+const PATIENCE: Duration = Duration::from_mins(15);
+const TRY: Duration = Duration::from_secs(5);
+/// How long limits look back.
+const DAY: TimeDelta = TimeDelta::hours(24);
+/// How often what counts no more is looked for.
+const SWEEP: Duration = Duration::from_mins(10);
+/// How long the last records may take at the end.
+const LAST: Duration = Duration::from_secs(4);
+
+/// What the database is asked for at the moment; one thing at a time.
+enum Job {
+    /// What was recorded in the last day, for the book.
+    Fill,
+    /// What other servers recorded.
+    Hear,
+    /// To take records.
+    Write(Arc<Vec<Record>>),
+    /// To take those of a file.
+    Replay(PathBuf, Arc<Vec<Record>>),
+}
+
+/// What came of it: the calls that records are about and that are not there.
+type Done = Result<Vec<CallId>, DbError>;
+
+/// Who writes the records of a server down.
+pub struct RecordKeeper {
+    app: Arc<App>,
+    server: ServerId,
+    spool: Spool,
+    waiting: Vec<Record>,
+    /// Records about calls that are not there yet, and since when.
+    aside: Vec<(Record, Instant)>,
+    job: Option<(Job, Instant, JoinHandle<Done>)>,
+    is_filled: bool,
+    /// Up to which record others were heard.
+    heard: Arc<AtomicI64>,
+    rests_until: Instant,
+    hears_at: Instant,
+    tries_at: Instant,
+    sweeps_at: Instant,
+}
+
+impl RecordKeeper {
+    /// Finds what was left on disk.
+    pub(in crate::app) fn open(app: &Arc<App>, folder: &Path, server: ServerId) -> io::Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            app: app.clone(),
+            server,
+            spool: Spool::open(folder, app.spool_keys.clone())?,
+            waiting: Vec::new(),
+            aside: Vec::new(),
+            job: None,
+            is_filled: false,
+            heard: Arc::default(),
+            rests_until: now,
+            hears_at: now,
+            tries_at: now,
+            sweeps_at: now + SWEEP,
+        })
+    }
+
+    /// Writes until `shutdown` turns true; then all that is left is written, or lies on disk.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let app = self.app.clone();
+        while !*shutdown.borrow() {
+            self.turn();
+            tokio::select! {
+                _ = shutdown.changed() => {}
+                done = done(&mut self.job) => self.settle(done),
+                () = app.recorder.ring.notified() => tokio::time::sleep(GATHER).await,
+                () = tokio::time::sleep(NAP) => {}
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Takes what was told, and begins what can be done about it.
+    fn turn(&mut self) {
+        self.take();
+        let now = Instant::now();
+        if self.job.is_none() && now >= self.rests_until {
+            self.begin(now);
+        }
+        let goes_to_disk = !self.spool.is_empty() || now < self.rests_until || !self.is_filled;
+        if goes_to_disk && !self.waiting.is_empty() || self.waiting.len() > WAITING {
+            let waiting = std::mem::take(&mut self.waiting);
+            self.lay_down(&waiting);
+        }
+        if now >= self.sweeps_at {
+            self.sweeps_at = now + SWEEP;
+            self.app.book().sweep(self.app.now());
+        }
+        self.tell_standing();
+    }
+
+    fn take(&mut self) {
+        let told = self.app.recorder.take();
+        let sealer = &self.app.sealer;
+        self.waiting.extend(told.into_iter().map(|told| told.record(sealer)));
+    }
+
+    /// Begins what is most urgent.
+    fn begin(&mut self, now: Instant) {
+        if !self.is_filled {
+            return self.start(Job::Fill);
+        }
+        if now >= self.hears_at {
+            self.hears_at = now + HEAR;
+            if let Err(error) = self.spool.look() {
+                tracing::warn!(%error, "the folder of records cannot be looked at");
+            }
+            return self.start(Job::Hear);
+        }
+        if !self.aside.is_empty() && now >= self.tries_at {
+            self.tries_at = now + TRY;
+            let again = std::mem::take(&mut self.aside);
+            let (again, given_up): (Vec<_>, Vec<_>) =
+                again.into_iter().partition(|(_, since)| since.elapsed() < PATIENCE);
+            if !given_up.is_empty() {
+                tracing::warn!(
+                    records = given_up.len(),
+                    "records about calls that nobody has written down were dropped"
+                );
+            }
+            return self.start(Job::Write(Arc::new(again.into_iter().map(|(record, _)| record).collect())));
+        }
+        if let Some(path) = self.spool.oldest() {
+            match self.spool.read(&path) {
+                Ok(records) => self.start(Job::Replay(path, Arc::new(records))),
+                Err(error) => {
+                    tracing::error!(%error, "records on disk cannot be read");
+                    self.rests_until = now + REST;
+                }
+            }
+        } else if !self.waiting.is_empty() {
+            let some = self.waiting.drain(..self.waiting.len().min(TOGETHER)).collect();
+            self.start(Job::Write(Arc::new(some)));
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let (app, server, heard) = (self.app.clone(), self.server, self.heard.clone());
+        let work: JoinHandle<Done> = match &job {
+            Job::Fill => tokio::spawn(async move { fill(&app, &heard).await.map(|()| Vec::new()) }),
+            Job::Hear => tokio::spawn(async move { hear(&app, server, &heard).await.map(|()| Vec::new()) }),
+            Job::Write(records) | Job::Replay(_, records) => {
+                let records = records.clone();
+                tokio::spawn(async move { write(&app, server, &records).await })
+            }
+        };
+        self.job = Some((job, Instant::now(), work));
+    }
+
+    /// What came of what was begun.
+    fn settle(&mut self, done: Done) {
+        let Some((job, begun, _)) = self.job.take() else { return };
+        let missing = match done {
+            Ok(missing) => missing,
+            Err(error) => return self.failed(job, &error),
+        };
+        match job {
+            Job::Fill => self.is_filled = true,
+            Job::Hear => {}
+            Job::Write(records) => self.put_aside(&records, &missing),
+            Job::Replay(path, records) => {
+                self.put_aside(&records, &missing);
+                if let Err(error) = self.spool.done(&path) {
+                    tracing::error!(%error, "records on disk that are written cannot be removed");
+                }
+                // Calls come first: whatever else the machine does while it is called a lot may take half of the time.
+                if !self.waiting.is_empty() || self.app.recorder.queued() > 0 {
+                    self.rests_until = Instant::now() + begun.elapsed();
+                }
+            }
+        }
+        self.app.recorder.stands(|standing| standing.is_written = true);
+    }
+
+    fn failed(&mut self, job: Job, error: &DbError) {
+        self.rests_until = Instant::now() + REST;
+        self.app.recorder.stands(|standing| {
+            if standing.is_written {
+                tracing::error!(%error, "records of calls are not written to the database; they go to the disk");
+            }
+            standing.is_written = false;
+        });
+        if let Job::Write(records) = job {
+            self.lay_down(&records);
+        }
+    }
+
+    fn put_aside(&mut self, records: &[Record], missing: &[CallId]) {
+        let now = Instant::now();
+        let about_missing = records.iter().filter(|record| missing.contains(&record.call()));
+        self.aside.extend(about_missing.map(|record| (record.clone(), now)));
+    }
+
+    fn lay_down(&mut self, records: &[Record]) {
+        if let Err(error) = self.spool.append(records) {
+            tracing::error!(%error, "records cannot be laid down on disk");
+            // They wait in memory as long as there is room.
+            if self.waiting.len() + records.len() <= super::QUEUE {
+                self.waiting.extend_from_slice(records);
+            } else {
+                self.app.recorder.lose(records.len() as u64);
+            }
+        }
+    }
+
+    fn tell_standing(&self) {
+        let in_hand = match &self.job {
+            Some((Job::Write(records) | Job::Replay(_, records), ..)) => records.len(),
+            _ => 0,
+        };
+        let on_disk = usize::from(!self.spool.is_empty());
+        self.app.recorder.under_way.send_replace(self.waiting.len() + in_hand + on_disk);
+        let (spool_bytes, heard) = (self.spool.bytes(), self.heard.load(Relaxed));
+        self.app.recorder.stands(|standing| {
+            (standing.spool_bytes, standing.heard) = (spool_bytes, heard);
+        });
+    }
+
+    /// Writes the last records, or lays them down.
+    async fn finish(&mut self) {
+        let until = tokio::time::Instant::now() + LAST;
+        loop {
+            self.turn();
+            let is_done = self.job.is_none() && self.waiting.is_empty();
+            if is_done || Instant::now() < self.rests_until {
+                break;
+            }
+            match tokio::time::timeout_at(until, done(&mut self.job)).await {
+                Ok(done) => self.settle(done),
+                Err(_) => break,
+            }
+        }
+        if let Some((Job::Write(records), ..)) = self.job.take() {
+            self.lay_down(&records);
+        }
+        let mut left = std::mem::take(&mut self.waiting);
+        left.extend(std::mem::take(&mut self.aside).into_iter().map(|(record, _)| record));
+        if !left.is_empty() {
+            self.lay_down(&left);
+        }
+        self.tell_standing();
+    }
+}
+
+/// Waits for what was begun; for ever where nothing was.
+async fn done(job: &mut Option<(Job, Instant, JoinHandle<Done>)>) -> Done {
+    match job {
+        Some((_, _, work)) => {
+            work.await.unwrap_or_else(|_| Err(DbError::Failed("writing records panicked".into())))
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes records, some thousand at a time. One that the database does not take for its own sake is left out, so that it
+/// holds up no others.
+async fn write(app: &App, server: ServerId, records: &[Record]) -> Done {
+    let mut missing = Vec::new();
+    for some in records.chunks(TOGETHER) {
+        match write_together(&app.calls_db, server, some.to_vec()).await {
+            Ok(more) => missing.extend(more),
+            Err(DbError::Unavailable(why)) => return Err(DbError::Unavailable(why)),
+            Err(_) => {
+                for record in some {
+                    match write_together(&app.calls_db, server, vec![record.clone()]).await {
+                        Ok(more) => missing.extend(more),
+                        Err(DbError::Unavailable(why)) => return Err(DbError::Unavailable(why)),
+                        Err(error) => {
+                            tracing::error!(%error, call = %record.call(), "the database does not take a record");
+                            app.recorder.lose(1);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(missing)
+}
+
+async fn write_together(db: &Db, server: ServerId, records: Vec<Record>) -> Done {
+    db.transaction(move |conn| records::write(conn, server, &records)).await
+}
+
+/// Fills the book with what was recorded in the last day, whoever recorded it.
+async fn fill(app: &App, heard: &AtomicI64) -> Result<(), DbError> {
+    let (now, since) = (app.now(), app.now() - DAY);
+    let (newest, talk) = app.calls_db.transaction(move |conn| records::talk_so_far(conn, now)).await?;
+    {
+        let mut book = app.book();
+        for (mask, seconds) in talk {
+            book.add_talk(mask, seconds, now);
+        }
+    }
+    let mut after = app.calls_db.transaction(move |conn| records::first_since(conn, since)).await?;
+    while after < newest {
+        let told =
+            app.calls_db.transaction(move |conn| records::told_after(conn, after, since, None)).await?;
+        let Some(last) = told.last() else { break };
+        after = last.recorded;
+        for call in &told {
+            learn(app, call, now);
+        }
+    }
+    heard.store(newest, Relaxed);
+    Ok(())
+}
+
+/// Hears what other servers recorded since.
+async fn hear(app: &App, server: ServerId, heard: &AtomicI64) -> Result<(), DbError> {
+    let (now, since) = (app.now(), app.now() - DAY);
+    let newest = app.calls_db.transaction(records::newest).await?;
+    loop {
+        let after = heard.load(Relaxed);
+        let told = app
+            .calls_db
+            .transaction(move |conn| records::told_after(conn, after, since, Some(server)))
+            .await?;
+        let Some(last) = told.last() else {
+            heard.fetch_max(newest, Relaxed);
+            return Ok(());
+        };
+        for call in &told {
+            if let (true, Some(seconds)) = (learn(app, call, now), call.talk_seconds) {
+                app.book().add_talk(call.mask, seconds, now);
+            }
+        }
+        heard.store(last.recorded, Relaxed);
+    }
+}
+
+/// Takes a call that somebody recorded into the book; tells whether that it is over is news.
+fn learn(app: &App, told: &ToldCall, now: DateTime<Utc>) -> bool {
+    let mut book = app.book();
+    let booked = BookedCall {
+        id: told.id,
+        mask: told.mask,
+        caller: told.caller_lookup,
+        decided: told.decided,
+        at: told.at,
+        is_over: told.ended_at.is_some(),
+    };
+    let is_new = book.add(&booked, now);
+    if let Some(picked_up) = told.picked_up {
+        book.pick_up(told.id, picked_up);
+    }
+    booked.is_over && (is_new || book.end(told.id).is_some())
+}
