@@ -37,16 +37,6 @@ impl Load {
         Ok(Self { runtime, http: http.build()? })
     }
 
-    /// Posts sessions to an address for so many seconds, as fast as they are answered.
-    pub(crate) fn sessions(&self, url: &str, masks: u32, seconds: u32, seed: u32) -> anyhow::Result<Round> {
-        wrk(&[], url, seconds, &[&script("session.json"), &masks.to_string(), &seed.to_string()])
-    }
-
-    /// Asks for a page for so many seconds, as fast as it is answered.
-    pub(crate) fn pages(&self, url: &str, cookie: &str, seconds: u32) -> anyhow::Result<Round> {
-        wrk(&["-H", &format!("Cookie: {cookie}")], url, seconds, &[])
-    }
-
     /// Posts so many bodies a second, whether or not the earlier ones are answered, and counts the time of each from when
     /// it was due.
     pub(crate) fn steady(
@@ -90,6 +80,16 @@ impl Load {
             failed: failed.into(),
         })
     }
+}
+
+/// Posts sessions to an address for so many seconds, as fast as they are answered.
+pub(crate) fn sessions(url: &str, masks: u32, seconds: u32, seed: u32) -> anyhow::Result<Round> {
+    wrk(&[], url, seconds, &[&script("session.json"), &masks.to_string(), &seed.to_string()])
+}
+
+/// Asks for a page for so many seconds, as fast as it is answered.
+pub(crate) fn pages(url: &str, cookie: &str, seconds: u32) -> anyhow::Result<Round> {
+    wrk(&["-H", &format!("Cookie: {cookie}")], url, seconds, &[])
 }
 
 fn script(name: &str) -> String {

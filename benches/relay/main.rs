@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
         measures::pages(&beside, &database, &mut report)?;
         server.drained(Duration::from_mins(10))?;
         ensure!(report.failed == 0.0, "{} requests had another answer than 200, or none", report.failed);
-        database.check(&many, report.calls)?;
+        Database::check(&many, report.calls)?;
     }
     println!("Filling a database with 1,000,000 masks…");
     let (few, most) = (database.with_masks(1_000)?, database.with_masks(1_000_000)?);

@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use crate::bare::Bare;
 use crate::deployment::{Database, Masks, Server, filled};
-use crate::load::{CONNECTIONS, Load, Round};
+use crate::load::{self, CONNECTIONS, Load, Round};
 use crate::people;
 use crate::process::{processor_seconds, resident_bytes};
 use crate::report::{Report, Spread};
@@ -52,7 +52,7 @@ pub(crate) fn calls_at_once(beside: &Beside<'_>, report: &mut Report) -> anyhow:
     let mut seed = 0;
     let mut sessions = |url: &str, seconds| {
         seed += 1;
-        beside.load.sessions(url, masks, seconds, seed)
+        load::sessions(url, masks, seconds, seed)
     };
     sessions(&bare, WARMING)?;
     report.answered(&[sessions(&webhook, WARMING)?]);
@@ -173,9 +173,9 @@ pub(crate) fn pages(beside: &Beside<'_>, database: &Database, report: &mut Repor
         "no masks: {page}"
     );
     let url = beside.server.url("/masks");
-    beside.load.pages(&url, &cookie, WARMING)?;
+    load::pages(&url, &cookie, WARMING)?;
     let rounds: Vec<Round> =
-        (0..ROUNDS).map(|_| beside.load.pages(&url, &cookie, ROUND)).collect::<Result<_, _>>()?;
+        (0..ROUNDS).map(|_| load::pages(&url, &cookie, ROUND)).collect::<Result<_, _>>()?;
     report.failed += rounds.iter().map(|round| round.failed).sum::<f64>();
     report.rate(&format!("`/masks`, signed in, {CONNECTIONS} connections"), &rounds);
     Ok(())

@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::load::Round;
 
 /// The middle one of some figures, with the least and the greatest.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) least: f64,

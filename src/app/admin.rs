@@ -87,23 +87,24 @@ impl App {
         self.db.transaction(work).await
     }
 
-    /// Revokes anybody's mask for a reason, which its owner is told.
+    /// Revokes anybody's mask for a reason, which its owner is told; one that rests already they cannot bring back any
+    /// more.
     pub async fn revoke_any_mask(&self, admin: UserId, id: MaskId, reason: &str) -> Result<(), AdminError> {
         let reason = given_reason(reason).ok_or(AdminError::Reason)?;
         let (now, rest, told) = (self.now(), self.settings.limits.rest, reason.clone());
         let work = move |conn: &mut _| {
             let mask = masks::hold(conn, id)?.ok_or(AdminError::NotFound)?;
-            mask.revoke(StoppedBy::Admin, now + rest)?;
-            let was_resting = matches!(mask.state, MaskState::Resting { .. });
+            let state = mask.revoke(StoppedBy::Admin, now + rest)?;
             super::masks::revoke_held(conn, &mask, Actor::Admin(admin), &reason, now, rest)?;
-            let owner = users::find(conn, mask.user)?.filter(|_| !was_resting);
-            Ok::<_, AdminError>(owner.map(|owner| (owner, mask)))
+            let until = if let MaskState::Resting { until, .. } = state { until } else { now + rest };
+            let owner = users::find(conn, mask.user)?.filter(|_| state != mask.state);
+            Ok::<_, AdminError>(owner.map(|owner| (owner, mask, until)))
         };
-        if let Some((owner, mask)) = self.db.transaction(work).await? {
+        if let Some((owner, mask, until)) = self.db.transaction(work).await? {
             let letter = texts::MaskRevoked {
                 mask: &mask.phone.map_or(String::new(), |phone| phone.grouped()),
                 reason: &told,
-                until: &(now + rest).format("%-d %B %Y").to_string(),
+                until: &until.format("%-d %B %Y").to_string(),
                 public_url: &self.settings.public_url,
             };
             self.send_later(texts::letter(owner.email, "One of your masks was revoked", &letter));

@@ -90,6 +90,10 @@ pub enum ChangeError {
     Db(#[from] DbError),
 }
 
+/// What its owner reads of a mask that they cancelled, and of one whose number went before it was set up.
+const CANCELLED: &str = "You cancelled it before it was set up.";
+const NUMBER_REMOVED: &str = "The number that it was to ring was removed.";
+
 impl App {
     /// Writes down the wish for a mask; the worker asks the carrier. The same form sent twice is one wish.
     pub async fn wish_mask(&self, user: UserId, wish: Wish) -> Result<MaskId, WishError> {
@@ -180,6 +184,17 @@ impl App {
         Ok(self.reached().await)
     }
 
+    /// The mask that is being set up is not wanted any more.
+    pub async fn cancel_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
+        let now = self.now();
+        let work = move |conn: &mut _| {
+            let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
+            mask.cancel(CANCELLED)?;
+            Ok(give_up_held(conn, &mask, CANCELLED, Actor::User(user), now)?)
+        };
+        self.db.transaction(work).await
+    }
+
     /// The mask comes back from its rest, onto the number it led to, or onto another of the owner's.
     pub async fn restore_mask(
         &self,
@@ -241,8 +256,8 @@ fn is_token(text: &str) -> bool {
     (16..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Revokes a mask that is held: it rests, and its release is due at the end of the rest. One that never came to be, or
-/// is over already, stays as it is.
+/// Revokes a mask that is held: it rests, and its release is due at the end of the rest. One that rests already goes on
+/// to rest as long, though an admin takes it over; one that never came to be, or is over, stays as it is.
 pub(super) fn revoke_held(
     conn: &mut Connection,
     mask: &Mask,
@@ -257,15 +272,49 @@ pub(super) fn revoke_held(
         Actor::Admin(_) => StoppedBy::Admin,
         Actor::System | Actor::Command => StoppedBy::System,
     };
-    let already = matches!(mask.state, MaskState::Resting { .. });
-    if let Ok(state) = mask.revoke(by, until)
-        && !already
-    {
-        masks::set_state(conn, mask.id, &state, now)?;
-        wish_release(conn, mask.id, now, until)?;
-        audit::write(conn, now, actor, "mask revoked", mask.id.0, reason)?;
+    let Some(state) = mask.revoke(by, until).ok().filter(|state| *state != mask.state) else { return Ok(()) };
+    masks::set_state(conn, mask.id, &state, now)?;
+    if matches!(mask.state, MaskState::Resting { .. }) {
+        return audit::write(conn, now, actor, "rest taken over", mask.id.0, reason);
     }
-    Ok(())
+    wish_release(conn, mask.id, now, until)?;
+    audit::write(conn, now, actor, "mask revoked", mask.id.0, reason)
+}
+
+/// The number of the mask goes, or has a new holder: it rings nobody from now on, or does not come to be.
+pub(super) fn stop_held(
+    conn: &mut Connection,
+    mask: &Mask,
+    actor: Actor,
+    now: DateTime<Utc>,
+    rest: TimeDelta,
+) -> Result<(), DbError> {
+    give_up_held(conn, mask, NUMBER_REMOVED, actor, now)?;
+    revoke_held(conn, mask, actor, "its number was removed", now, rest)
+}
+
+/// Gives a mask up that is held and being set up. Where nothing was asked of the carrier yet it fails at once. Elsewhere
+/// that is found out first, and what was bought rests without ever having rung.
+fn give_up_held(
+    conn: &mut Connection,
+    mask: &Mask,
+    reason: &str,
+    actor: Actor,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let Ok(failed) = mask.cancel(reason) else { return Ok(()) };
+    if operations::is_given_up(conn, mask.id)? {
+        return Ok(());
+    }
+    if operations::give_up(conn, mask.id, now)? {
+        masks::set_state(conn, mask.id, &failed, now)?;
+    }
+    audit::write(conn, now, actor, "mask cancelled", mask.id.0, "")
+}
+
+/// Why a mask was given up, in a sentence for its owner.
+pub(super) fn why_given_up(mask: &Mask) -> &'static str {
+    if mask.number.is_some() { CANCELLED } else { NUMBER_REMOVED }
 }
 
 /// Writes the wish to give the mask's number back, due then.

@@ -28,10 +28,12 @@ pub mod recorder;
 mod seen;
 pub mod servers;
 pub mod sessions;
+mod settings_there;
 mod slots;
 pub mod spending;
 mod texts;
 pub mod users;
+pub mod waiting;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

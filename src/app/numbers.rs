@@ -193,7 +193,7 @@ fn erase(
     numbers::hold(conn, id)?;
     let of_number = masks::list_of_number(conn, id)?;
     for mask in &of_number {
-        super::masks::revoke_held(conn, mask, actor, "its number was removed", now, rest)?;
+        super::masks::stop_held(conn, mask, actor, now, rest)?;
     }
     numbers::delete(conn, id)?;
     Ok(of_number.len())

@@ -10,7 +10,7 @@ use crate::carrier::CarrierError;
 use crate::db::audit::{self, Actor};
 use crate::db::orphans::{self, Ended};
 use crate::db::{Connection, DbError, masks, operations, users};
-use crate::domain::agreement::OrphanState;
+use crate::domain::agreement::{Orphan, OrphanState};
 use crate::domain::ids::{MaskId, OrphanId};
 use crate::domain::limits::Limits;
 use crate::domain::mask::MaskState;
@@ -33,6 +33,10 @@ pub enum Fate {
     Unclear(String),
     /// A row of ours explains it after all, or it is settled already.
     Explained,
+    /// A purchase that is not settled asked for it, or may have: that is found out first.
+    AskedFor,
+    /// A person keeps it.
+    Kept,
     /// It waits for the next run: so many were given back in this one.
     Waits,
 }
@@ -40,7 +44,7 @@ pub enum Fate {
 /// What stands before giving back.
 enum Begin {
     Ask(PhoneNumber),
-    Explained,
+    Not(Fate),
 }
 
 impl App {
@@ -70,7 +74,7 @@ impl App {
     pub(super) async fn give_back(&self, id: OrphanId, actor: Actor) -> Result<Fate, DbError> {
         let number = match self.begin_to_give_back(id, actor).await? {
             Begin::Ask(number) => number,
-            Begin::Explained => return Ok(Fate::Explained),
+            Begin::Not(fate) => return Ok(fate),
         };
         failpoint::here("orphan-releasing-noted");
         let asked = self.carrier.release(number).await;
@@ -113,16 +117,19 @@ impl App {
     async fn begin_to_give_back(&self, id: OrphanId, actor: Actor) -> Result<Begin, DbError> {
         let now = self.now();
         let work = move |conn: &mut _| {
-            let Some(number) = orphans::hold(conn, id)?.map(|orphan| orphan.number) else {
-                return Ok(Begin::Explained);
+            let Some(Orphan { number, state, .. }) = orphans::hold(conn, id)? else {
+                return Ok(Begin::Not(Fate::Explained));
             };
+            if state == OrphanState::Kept {
+                return Ok(Begin::Not(Fate::Kept));
+            }
             // From here on nobody chooses, until what is written below can be seen.
             if operations::is_asked_for(conn, number)? {
-                return Ok(Begin::Explained);
+                return Ok(Begin::Not(Fate::AskedFor));
             }
             if !masks::known_of(conn, &[number], now)?.is_empty() {
                 orphans::end(conn, id, Ended::Explained, now)?;
-                return Ok(Begin::Explained);
+                return Ok(Begin::Not(Fate::Explained));
             }
             orphans::set_state(conn, id, OrphanState::Releasing, None)?;
             audit::write(conn, now, actor, "orphan on its way back", id.0, "")?;

@@ -7,13 +7,13 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::App;
 use super::numbers::OwnNumber;
 use crate::db::calls::{self, LoggedCall};
-use crate::db::{DbError, directory, masks, numbers, review, spend};
+use crate::db::{DbError, directory, masks, numbers, operations, review, spend};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
 use crate::domain::phone::PhoneNumber;
 use crate::seal::Place;
 
-/// A mask with when it was last called.
+/// A mask in a list of its owner's.
 #[derive(Debug, Clone)]
 pub struct ListedMask {
     /// The mask.
@@ -22,12 +22,14 @@ pub struct ListedMask {
     pub last_call: Option<DateTime<Utc>>,
     /// Whether every server that routes calls knows what it is now.
     pub is_confirmed: bool,
+    /// Whether it was cancelled, and nobody knows yet whether it was bought all the same.
+    pub is_given_up: bool,
 }
 
 impl From<Mask> for ListedMask {
     /// One of which only what it is, is shown.
     fn from(mask: Mask) -> Self {
-        Self { mask, last_call: None, is_confirmed: true }
+        Self { mask, last_call: None, is_confirmed: true, is_given_up: false }
     }
 }
 
@@ -74,6 +76,8 @@ pub enum ShownCaller {
 pub struct ShownMask {
     /// The mask.
     pub mask: Mask,
+    /// Whether it was cancelled, and nobody knows yet whether it was bought all the same.
+    pub is_given_up: bool,
     /// The number it leads to.
     pub number: Option<OwnNumber>,
     /// A page of its calls, the newest first.
@@ -96,13 +100,15 @@ impl App {
             let (list, total) = masks::list(conn, user, failed_since, (page, MASKS_OF_PAGE))?;
             let ids: Vec<MaskId> = list.iter().map(|mask| mask.id).collect();
             let last = review::last_calls(conn, &ids)?;
+            let given_up = operations::given_up_of(conn, &ids)?;
             let working = masks::newest_with_number(conn, user)?;
             let was_called = !last.is_empty() || calls::any_of_user(conn, user)?;
             let unconfirmed = directory::unconfirmed(conn, list.iter().filter_map(|mask| mask.phone))?;
             let listed = |mask: Mask| {
                 let last_call = last.iter().find(|(id, _)| *id == mask.id).map(|(_, at)| *at);
                 let is_confirmed = !mask.phone.is_some_and(|phone| unconfirmed.contains(&phone));
-                ListedMask { mask, last_call, is_confirmed }
+                let is_given_up = given_up.contains(&mask.id);
+                ListedMask { mask, last_call, is_confirmed, is_given_up }
             };
             let masks = list.into_iter().map(listed).collect();
             Ok::<_, DbError>(MaskList { masks, total, working, was_called })
@@ -134,18 +140,24 @@ impl App {
             let (log, calls_in_all) = calls::log(conn, id, page)?;
             let days = by_day(calls::by_quarter(conn, id, since)?, zone);
             let talked = spend::talked(conn, id, now)?;
+            let is_given_up = operations::is_given_up(conn, id)?;
             let is_confirmed = directory::unconfirmed(conn, mask.phone.into_iter())?.is_empty();
-            Ok::<_, DbError>(Some((mask, number, log, (calls_in_all, talked, is_confirmed), days)))
+            let figures = (calls_in_all, talked, is_confirmed, is_given_up);
+            Ok::<_, DbError>(Some((mask, number, log, figures, days)))
         };
         let found = self.db.transaction(work).await?;
-        Ok(found.map(|(mask, number, log, (calls_in_all, talked, is_confirmed), days)| ShownMask {
-            mask,
-            number: number.as_ref().map(|stored| self.own_number(stored)),
-            calls: log.into_iter().map(|call| self.shown_call(call)).collect(),
-            calls_in_all,
-            days,
-            talked,
-            is_confirmed,
+        Ok(found.map(|(mask, number, log, figures, days)| {
+            let (calls_in_all, talked, is_confirmed, is_given_up) = figures;
+            ShownMask {
+                mask,
+                is_given_up,
+                number: number.as_ref().map(|stored| self.own_number(stored)),
+                calls: log.into_iter().map(|call| self.shown_call(call)).collect(),
+                calls_in_all,
+                days,
+                talked,
+                is_confirmed,
+            }
         }))
     }
 

@@ -58,12 +58,12 @@ impl App {
     pub(super) async fn buy(&self, claimed: &Claimed) -> Result<(), DbError> {
         failpoint::here("purchase-begun");
         let id = claimed.mask;
-        let mask = self.db.transaction(move |conn| masks::find_any(conn, id)).await?;
-        let wished = mask.as_ref().is_some_and(|mask| mask.state == MaskState::Requested);
-        if wished && mask.as_ref().is_some_and(|mask| mask.number.is_none()) {
-            return self
-                .fail(claimed, "The number that it was to ring was removed.", "the number is gone")
-                .await;
+        let work = move |conn: &mut _| {
+            Ok::<_, DbError>((masks::find_any(conn, id)?, operations::is_given_up(conn, id)?))
+        };
+        let (mask, is_given_up) = self.db.transaction(work).await?;
+        if is_given_up {
+            return self.fail(claimed, "", "it was given up").await;
         }
         if mask.as_ref().is_some_and(|mask| mask.state == MaskState::Lost) {
             return self.buy_back(claimed).await;
@@ -267,13 +267,13 @@ impl App {
             if !operations::hold(conn, &claimed)? {
                 return Ok(());
             }
+            let is_given_up = operations::is_given_up(conn, id)?;
             masks::set_phone(conn, id, number, elsewhere)?;
             masks::set_state(conn, id, &MaskState::Active, now)?;
             operations::settle(conn, claimed.id, &Next::Succeeded, None, now)?;
             audit::write(conn, now, Actor::System, "mask rented", id.0, "")?;
-            // The number that it was to hide was removed meanwhile: it rests at once.
-            if let Some(mask) = masks::hold(conn, id)?.filter(|mask| mask.number.is_none()) {
-                super::masks::revoke_held(conn, &mask, Actor::System, "its number was removed", now, rest)?;
+            if let Some(mask) = masks::hold(conn, id)?.filter(|_| is_given_up) {
+                super::masks::revoke_held(conn, &mask, Actor::System, "it was given up", now, rest)?;
             }
             failpoint::here("purchase-written");
             Ok::<_, DbError>(())
@@ -309,14 +309,17 @@ impl App {
 
     async fn fail(&self, claimed: &Claimed, reason: &str, error: &str) -> Result<(), DbError> {
         let (claimed, now) = (claimed.clone(), self.now());
-        let (state, error) = (MaskState::Failed { reason: reason.into() }, error.to_owned());
+        let (reason, error) = (reason.to_owned(), error.to_owned());
         let work = move |conn: &mut _| {
             let id = claimed.mask;
-            masks::hold(conn, id)?;
+            let mask = masks::hold(conn, id)?;
             if !operations::hold(conn, &claimed)? {
                 return Ok(());
             }
-            masks::set_state(conn, id, &state, now)?;
+            let is_given_up = operations::is_given_up(conn, id)?;
+            let given_up = mask.filter(|_| is_given_up);
+            let reason = given_up.map_or(reason, |mask| super::masks::why_given_up(&mask).to_owned());
+            masks::set_state(conn, id, &MaskState::Failed { reason }, now)?;
             operations::settle(conn, claimed.id, &Next::Failed, Some(&error), now)?;
             audit::write(conn, now, Actor::System, "mask failed", id.0, "")?;
             failpoint::here("failure-written");

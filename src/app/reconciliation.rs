@@ -18,6 +18,8 @@ use crate::domain::phone::PhoneNumber;
 use crate::failpoint;
 use crate::secrets;
 
+pub use super::settings_there::SettingsThere;
+
 /// How a comparison ended.
 #[derive(Debug, Clone)]
 pub enum Outcome {
@@ -32,6 +34,17 @@ pub enum Outcome {
     },
     /// Compared.
     Compared(Report),
+}
+
+impl Outcome {
+    /// The same, with what was found about our application there.
+    fn with(mut self, settings: SettingsThere) -> Self {
+        if let Self::Compared(report) = &mut self {
+            report.agrees &= matches!(settings, SettingsThere::Right | SettingsThere::Unknown(_));
+            report.settings = Some(settings);
+        }
+        self
+    }
 }
 
 /// How to compare.
@@ -54,6 +67,8 @@ pub struct Report {
     pub agrees: bool,
     /// What was found, number by number.
     pub findings: Vec<Finding>,
+    /// How our application there is.
+    pub settings: Option<SettingsThere>,
 }
 
 /// One number on which the carrier and our rows do not agree, or did not.
@@ -113,16 +128,18 @@ impl App {
     /// The same, with a word about whether to believe the list.
     pub async fn reconcile_so(&self, how: How) -> Result<Outcome, DbError> {
         if how.dry_run {
-            return self.compare(None, how.believe).await;
+            let outcome = self.compare(None, how.believe).await?;
+            return Ok(outcome.with(self.see_to_settings(None).await?));
         }
         let now = self.now();
         let begun = self.db.transaction(move |conn| reconciliation::begin(conn, now)).await?;
         let Some(round) = begun else { return Ok(Outcome::Busy) };
         failpoint::here("comparison-begun");
         let outcome = self.compare(Some(round), how.believe).await;
+        let settings = self.see_to_settings(Some(round)).await;
         self.db.transaction(move |conn| reconciliation::finish(conn, round)).await?;
         failpoint::here("comparison-ended");
-        outcome
+        Ok(outcome?.with(settings?))
     }
 
     /// Compares; with the number of a round, does what follows.
@@ -325,5 +342,5 @@ fn report(plan: &Plan, after: &Ours, listed: usize) -> Report {
     ] {
         findings.extend(ids.iter().filter_map(mask).map(|number| Finding { number, what: what.clone() }));
     }
-    Report { listed, held: after.held.len(), agrees: plan.is_agreement(after), findings }
+    Report { listed, held: after.held.len(), agrees: plan.is_agreement(after), findings, settings: None }
 }

@@ -7,9 +7,11 @@ use chrono::{DateTime, Utc};
 
 use super::App;
 use super::accounts::SignInError;
-use crate::db::figures;
+use super::spending::spent;
+use crate::db::spend::{self, Used};
 use crate::db::users::User;
-use crate::metrics::{Figures, Kept, Metrics, SignInFailure, whole};
+use crate::db::{DbError, figures};
+use crate::metrics::{Figures, Kept, Metrics, SignInFailure, Spending, whole};
 
 /// How long a scrape waits for the database; Prometheus itself waits 10 s unless told otherwise.
 const SCRAPE: Duration = Duration::from_secs(1);
@@ -23,9 +25,26 @@ impl App {
     /// Every metric as Prometheus reads them. With the database away, what is known without it.
     pub async fn scrape(&self) -> String {
         let now = self.now();
-        let asked = self.db.transaction(move |conn| figures::read(conn, now));
-        let stored = tokio::time::timeout(SCRAPE, asked).await.ok().and_then(Result::ok);
-        self.metrics.text(&Figures { stored, sealing_failures: self.sealing_failures(), kept: self.kept() })
+        let work = move |conn: &mut _| Ok::<_, DbError>((figures::read(conn, now)?, spend::used(conn, now)?));
+        let asked = self.db.transaction(work);
+        let told = tokio::time::timeout(SCRAPE, asked).await.ok().and_then(Result::ok);
+        let (stored, used) = told.unzip();
+        let spending = used.map(|(today, month)| self.seen_spending(today, month));
+        self.metrics.text(&Figures {
+            stored,
+            spending,
+            sealing_failures: self.sealing_failures(),
+            kept: self.kept(),
+        })
+    }
+
+    fn seen_spending(&self, today: Used, month: Used) -> Spending {
+        let limits = &self.settings.limits;
+        let cost = |used| spent(used, &limits.prices).in_units();
+        let (day_cap, month_cap) = limits.spend;
+        let periods =
+            [("day", cost(today), day_cap.in_units()), ("month", cost(month), month_cap.in_units())];
+        Spending { currency: self.settings.currency.clone(), periods }
     }
 
     fn kept(&self) -> Kept {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Answer, Area, Carrier, CarrierError, Channel};
+use super::{Answer, Area, Arrangement, Carrier, CarrierError, Channel};
 use crate::domain::phone::PhoneNumber;
 
 /// One request that was made.
@@ -23,6 +23,10 @@ pub enum Told {
     Owned,
     /// [`Carrier::release`]
     Release(PhoneNumber),
+    /// [`Carrier::arrangement`]
+    Arrangement,
+    /// [`Carrier::arrange`]
+    Arrange(bool),
     /// [`Carrier::launch`]
     Launch(Channel, String),
     /// [`Carrier::end_session`]
@@ -157,6 +161,14 @@ impl Carrier for FakeCarrier {
             }
             Ok(())
         })
+    }
+
+    fn arrangement(&self) -> Answer<'_, Arrangement> {
+        self.answer(Told::Arrangement, |_| Ok(Arrangement::default()))
+    }
+
+    fn arrange(&self, billed: bool) -> Answer<'_, ()> {
+        self.answer(Told::Arrange(billed), |_| Ok(()))
     }
 
     fn launch<'a>(&'a self, channel: Channel, reference: &'a str) -> Answer<'a, ()> {

@@ -61,6 +61,24 @@ pub enum CarrierError {
     Unclear(String),
 }
 
+/// How our application stands at the carrier.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Arrangement {
+    /// What is not as this deployment needs it.
+    pub faults: Vec<Fault>,
+    /// Whether we are billed; `None` where the carrier does not say.
+    pub is_billed: Option<bool>,
+}
+
+/// Something about our application that is not as this deployment needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// What, in words that hold no secret.
+    pub what: &'static str,
+    /// Whether [`Carrier::arrange`] sets it right.
+    pub can_be_set: bool,
+}
+
 /// A company that rents out numbers and moves calls.
 ///
 /// Each request is bounded in time, is never tried again by the carrier's client itself, and is called outside
@@ -86,6 +104,13 @@ pub trait Carrier: Send + Sync {
 
     /// Gives a number back; one that is not ours any more counts as given back.
     fn release(&self, number: PhoneNumber) -> Answer<'_, ()>;
+
+    /// Looks whether our application is as this deployment needs it.
+    fn arrangement(&self) -> Answer<'_, Arrangement>;
+
+    /// Sets our application as this deployment needs it; once `billed`, or billed already, it is so from then on. Asking
+    /// twice is as good as once.
+    fn arrange(&self, billed: bool) -> Answer<'_, ()>;
 
     /// Asks the carrier to start a conversation, which comes back to our webhook with the opaque `reference`.
     fn launch<'a>(&'a self, channel: Channel, reference: &'a str) -> Answer<'a, ()>;

@@ -13,10 +13,11 @@ use super::database::Database;
 use super::error::CliError;
 use crate::app::{self, App, Channels, Pools};
 use crate::carrier::CarrierError;
+use crate::carrier::tropo::arrangement::Addresses;
 use crate::carrier::tropo::client::{self, Tropo};
 use crate::carrier::tropo::webhook::Proof;
 use crate::clock::Clock;
-use crate::config::{Account, Provisioned, Rules, Serve, Users};
+use crate::config::{Account, Provisioned, Rules, Serve, Users, is_loopback};
 use crate::mail::Mailer;
 use crate::secrets::Secret;
 use crate::web;
@@ -67,7 +68,7 @@ pub(super) fn tropo_fault(account: &Account, source: CarrierError) -> CliError {
 
 /// The product as a server has it.
 pub(super) fn app(config: &Serve, public_url: &Url, database: &Database) -> Result<Arc<App>, CliError> {
-    let carrier = tropo(&config.account, &config.provisioned)?;
+    let carrier = tropo(&config.account, &config.provisioned)?.reached_at(addresses(config, public_url));
     let channels = Channels {
         voice: config.provisioned.voice_token.is_some(),
         text: config.provisioned.messaging_token.is_some(),
@@ -84,6 +85,14 @@ pub(super) fn app(config: &Serve, public_url: &Url, database: &Database) -> Resu
         config.mail.mailer()?,
         rules(&config.rules, public_url, channels),
     )))
+}
+
+/// Where Tropo reaches this server, unless it cannot: a server on loopback leaves an application that is elsewhere alone.
+fn addresses(config: &Serve, public_url: &Url) -> Addresses {
+    if is_loopback(public_url) && !is_loopback(&config.account.url) {
+        return Addresses::default();
+    }
+    Addresses::of(public_url, &config.webhook.keys)
 }
 
 /// Refuses keys that open none of the numbers: with them, no call could be put through. A database that is away is no

@@ -8,7 +8,7 @@ use super::compose;
 use super::database::Database;
 use super::error::CliError;
 use crate::app::orphans::Fate;
-use crate::app::reconciliation::{How, Outcome, Report, What};
+use crate::app::reconciliation::{How, Outcome, Report, SettingsThere, What};
 use crate::config::{self, environment};
 use crate::telemetry;
 
@@ -71,12 +71,27 @@ fn print(report: &Report, dry_run: bool) {
     for finding in &report.findings {
         println!("{}  {}", finding.number.grouped(), said(&finding.what, dry_run));
     }
+    if let Some(said) = report.settings.as_ref().and_then(settings_said) {
+        println!("{said}");
+    }
     if report.agrees {
         println!("Both agree.");
     } else if dry_run {
         println!("They differ. This was a dry run: nothing was changed.");
     } else {
         println!("They differ.");
+    }
+}
+
+/// What was found about the application, where there is something to say.
+fn settings_said(settings: &SettingsThere) -> Option<String> {
+    match settings {
+        SettingsThere::Right => None,
+        SettingsThere::SetAgain(fault) => Some(format!("settings: {fault}; set right again")),
+        SettingsThere::Wrong(fault) => Some(format!(
+            "settings: {fault}; the next comparison sets right what it can, `maskline tropo setup` all"
+        )),
+        SettingsThere::Unknown(error) => Some(format!("settings: they could not be looked at ({error})")),
     }
 }
 
@@ -122,6 +137,8 @@ fn fate_said(fate: &Fate, dry_run: bool) -> String {
             format!("it is not known whether it was given back ({error}); the next run sees")
         }
         Fate::Explained => "something here explains it after all, or it is settled".into(),
+        Fate::AskedFor => "a purchase that is not settled may have bought it: that is found out first".into(),
+        Fate::Kept => "a person keeps it".into(),
         Fate::Waits => "waits for the next run, as a few are given back in each".into(),
     }
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::compose;
 use super::error::CliError;
+use crate::carrier::tropo::arrangement::Address;
 use crate::carrier::tropo::client::Tropo;
 use crate::carrier::tropo::setup::{Application, ApplicationWish, LaunchToken, Partition};
 use crate::carrier::{CarrierError, Channel};
@@ -143,10 +144,11 @@ async fn set_application(
     did: &mut Vec<&'static str>,
 ) -> Result<String, CarrierError> {
     let is_billed = found.as_ref().is_some_and(|found| found.partition.as_deref() == Some("production"));
+    let address = Address::of(wish.public_url, wish.key);
     let wish = ApplicationWish {
         name: found.as_ref().map_or_else(|| NAME.to_owned(), |found| found.name.clone()),
-        voice_url: webhook(wish, "transfer"),
-        messaging_url: webhook(wish, "message"),
+        voice_url: address.voice,
+        messaging_url: address.messaging,
         partition: if wish.production || is_billed { Partition::Production } else { Partition::Staging },
     };
     if let Some(found) = found {
@@ -176,13 +178,6 @@ async fn token(
         Channel::Text => "Made a token that starts texts.",
     });
     tropo.create_launch_token(application, channel).await
-}
-
-fn webhook(wish: &Wish, what: &str) -> Secret {
-    let mut url = wish.public_url.clone();
-    url.set_path(&format!("tropo/{what}"));
-    url.query_pairs_mut().append_pair("key", wish.key.expose());
-    Secret::new(url)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use url::Url;
 
 pub use names::all as all_names;
 pub use reader::{Problems, Variables};
-pub use sections::{Database, Mail, Rules, Site};
+pub use sections::{Database, Mail, Rules, Site, is_loopback};
 pub use tropo::{Account, Provisioned, Webhook};
 
 use crate::carrier::tropo::webhook::Network;

@@ -25,6 +25,7 @@ pub mod sessions;
 pub mod spend;
 pub mod stops;
 pub mod users;
+pub mod waiting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

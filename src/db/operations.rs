@@ -1,7 +1,7 @@
 //! Wishes about masks at the carrier: written down before they are sent, claimed one by one.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
+use diesel::dsl::{exists, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
@@ -29,6 +29,14 @@ impl Kind {
         match self {
             Self::Buy => "buy",
             Self::Release => "release",
+        }
+    }
+
+    pub(super) fn read(word: &str) -> Result<Self, DbError> {
+        match word {
+            "buy" => Ok(Self::Buy),
+            "release" => Ok(Self::Release),
+            _ => Err(DbError::Unreadable("operations.kind")),
         }
     }
 }
@@ -160,15 +168,10 @@ pub fn claim(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<Claimed
 }
 
 fn claimed(row: &ClaimedRow) -> Result<Claimed, DbError> {
-    let kind = match row.kind.as_str() {
-        "buy" => Kind::Buy,
-        "release" => Kind::Release,
-        _ => return Err(DbError::Unreadable("operations.kind")),
-    };
     Ok(Claimed {
         id: OperationId(row.id),
         mask: MaskId(row.mask_id),
-        kind,
+        kind: Kind::read(&row.kind)?,
         unclear: row.was != "intended",
         chosen: row.chosen.as_deref().map(Chosen::read),
         attempts: row.attempts,
@@ -226,7 +229,7 @@ pub fn is_asked_for(conn: &mut Connection, number: PhoneNumber) -> Result<bool, 
 }
 
 /// The newest wish that failed after it had asked for this very number: its mask has none, its owner's number is still
-/// registered, and it failed after `since`.
+/// registered, it failed after `since`, and nobody gave it up.
 pub fn failed_wish_for(
     conn: &mut Connection,
     number: PhoneNumber,
@@ -236,6 +239,7 @@ pub fn failed_wish_for(
         .inner_join(masks::table)
         .filter(operations::kind.eq("buy").and(operations::state.eq("failed")))
         .filter(operations::chosen.eq(number.e164()).and(operations::finished_at.gt(since)))
+        .filter(operations::given_up_at.is_null())
         .filter(masks::state.eq("failed").and(masks::e164.is_null()).and(masks::number_id.is_not_null()))
         .order(operations::finished_at.desc())
         .select(masks::id)
@@ -251,6 +255,21 @@ pub fn read_back_again(conn: &mut Connection, now: DateTime<Utc>) -> Result<usiz
         .set((operations::state.eq("unknown"), operations::next_at.eq(now)))
         .execute(conn)?;
     Ok(again)
+}
+
+/// Lets the operation go on if it waits for a person; what came of it before is unclear.
+pub fn resume(conn: &mut Connection, id: OperationId, now: DateTime<Utc>) -> Result<bool, DbError> {
+    let waiting = operations::table.find(id.0).filter(operations::state.eq("needs_person"));
+    let resumed = diesel::update(waiting)
+        .set((operations::state.eq("unknown"), operations::next_at.eq(now)))
+        .execute(conn)?;
+    Ok(resumed > 0)
+}
+
+/// Whether anything is wished about the mask that is not settled.
+pub fn is_open(conn: &mut Connection, mask: MaskId) -> Result<bool, DbError> {
+    let open = operations::mask_id.eq(mask.0).and(operations::finished_at.is_null());
+    Ok(diesel::select(exists(operations::table.filter(open))).get_result(conn)?)
 }
 
 /// How an operation goes on after a try.
@@ -330,4 +349,38 @@ pub fn withdraw_release(conn: &mut Connection, mask: MaskId, now: DateTime<Utc>)
         .set((operations::state.eq("withdrawn"), operations::finished_at.eq(now)))
         .execute(conn)?;
     Ok(withdrawn > 0)
+}
+
+/// Gives the wish to buy the mask's number up; tells whether it was withdrawn. It is where nothing was asked for yet:
+/// whoever works on it chooses nothing any more. Elsewhere it goes on until it is known what came of it.
+pub fn give_up(conn: &mut Connection, mask: MaskId, now: DateTime<Utc>) -> Result<bool, DbError> {
+    let wish = || {
+        let of_mask = operations::mask_id.eq(mask.0).and(operations::kind.eq("buy"));
+        operations::table.filter(of_mask.and(operations::finished_at.is_null()))
+    };
+    let withdrawn = diesel::update(wish().filter(operations::chosen.is_null()))
+        .set((operations::state.eq("withdrawn"), operations::finished_at.eq(now)))
+        .execute(conn)?;
+    if withdrawn == 0 {
+        diesel::update(wish().filter(operations::given_up_at.is_null()))
+            .set(operations::given_up_at.eq(now))
+            .execute(conn)?;
+    }
+    Ok(withdrawn > 0)
+}
+
+/// Whether the wish to buy the mask's number was given up and is not settled yet.
+pub fn is_given_up(conn: &mut Connection, mask: MaskId) -> Result<bool, DbError> {
+    Ok(!given_up_of(conn, &[mask])?.is_empty())
+}
+
+/// Those of the masks whose wish was given up and is not settled yet.
+pub fn given_up_of(conn: &mut Connection, masks: &[MaskId]) -> Result<Vec<MaskId>, DbError> {
+    let ids: Vec<Uuid> = masks.iter().map(|mask| mask.0).collect();
+    let rows: Vec<Uuid> = operations::table
+        .filter(operations::mask_id.eq_any(ids))
+        .filter(operations::given_up_at.is_not_null().and(operations::finished_at.is_null()))
+        .select(operations::mask_id)
+        .load(conn)?;
+    Ok(rows.into_iter().map(MaskId).collect())
 }

@@ -32,6 +32,10 @@ pub struct Standing {
     pub doubted_size: Option<i32>,
     /// A person said that a list of so many numbers is right.
     pub believed_size: Option<i32>,
+    /// What is not as it should be about our application at the carrier.
+    pub settings_fault: Option<String>,
+    /// Since when.
+    pub settings_fault_since: Option<DateTime<Utc>>,
 }
 
 #[derive(QueryableByName)]
@@ -99,6 +103,12 @@ pub fn note_alarm(
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     let size = size.map(|size| i32::try_from(size).unwrap_or(i32::MAX));
+    if size.is_some() {
+        // Another list than the one that a person said is right.
+        diesel::update(reconciliation::table)
+            .set(reconciliation::believed_size.eq(None::<i32>))
+            .execute(conn)?;
+    }
     diesel::update(reconciliation::table)
         .set((reconciliation::alarm.eq(alarm), reconciliation::doubted_size.eq(size)))
         .execute(conn)?;
@@ -106,6 +116,37 @@ pub fn note_alarm(
         .set(reconciliation::alarm_since.eq(now))
         .execute(conn)?;
     Ok(())
+}
+
+/// Whether the carrier ever billed us, as far as a comparison saw.
+pub fn was_billed(conn: &mut Connection) -> Result<bool, DbError> {
+    let billed: Option<bool> = reconciliation::table.select(reconciliation::is_billed).first(conn)?;
+    Ok(billed == Some(true))
+}
+
+/// Notes what is not as it should be about our application, and whether the carrier bills us: once it does, it goes on.
+pub fn note_settings(
+    conn: &mut Connection,
+    fault: Option<&str>,
+    is_billed: Option<bool>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    diesel::sql_query(
+        "UPDATE reconciliation SET settings_fault = $1, is_billed = is_billed IS TRUE OR $2, \
+         settings_fault_since = CASE WHEN $1 IS NOT NULL THEN coalesce(settings_fault_since, $3) END",
+    )
+    .bind::<Nullable<Text>, _>(fault)
+    .bind::<Nullable<Bool>, _>(is_billed)
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Notes that a person said that the list of so many numbers is right which was not believed; `false` if the newest such
+/// list has another size, or there is none.
+pub fn believe(conn: &mut Connection, size: i32) -> Result<bool, DbError> {
+    let doubted = reconciliation::table.filter(reconciliation::doubted_size.eq(size));
+    Ok(diesel::update(doubted).set(reconciliation::believed_size.eq(size)).execute(conn)? > 0)
 }
 
 #[derive(QueryableByName)]

@@ -128,6 +128,9 @@ pub enum WrongState {
         "The mask was revoked by the people who run this service. Ask them if you think that is a mistake."
     )]
     RevokedByOther,
+    /// It is set up, or failed, already.
+    #[error("The mask is not being set up any more.")]
+    NotBeingSetUp,
     /// Its time to be brought back is over, or never began.
     #[error("The mask cannot be brought back any more.")]
     NotResting,
@@ -153,12 +156,23 @@ impl Mask {
         }
     }
 
-    /// It rings nobody from now on, and rests; a resting one stays as it is.
+    /// It rings nobody from now on, and rests; a resting one stays as it is, but that an admin takes its rest over.
     pub fn revoke(&self, by: StoppedBy, until: DateTime<Utc>) -> Result<MaskState, WrongState> {
         match &self.state {
             MaskState::Active | MaskState::Paused { .. } => Ok(MaskState::Resting { until, by }),
+            MaskState::Resting { until, .. } if by == StoppedBy::Admin => {
+                Ok(MaskState::Resting { until: *until, by })
+            }
             resting @ MaskState::Resting { .. } => Ok(resting.clone()),
             _ => Err(WrongState::NotInService),
+        }
+    }
+
+    /// It is not wanted any more, for that reason, before it came to be.
+    pub fn cancel(&self, reason: &str) -> Result<MaskState, WrongState> {
+        match &self.state {
+            MaskState::Requested => Ok(MaskState::Failed { reason: reason.to_owned() }),
+            _ => Err(WrongState::NotBeingSetUp),
         }
     }
 
@@ -227,8 +241,18 @@ mod tests {
         assert_eq!(resting.pause(StoppedBy::Owner), Err(WrongState::NotInService));
         let by_admin = mask(MaskState::Active).revoke(StoppedBy::Admin, until).map(mask).unwrap();
         assert_eq!(by_admin.restore(until - second), Err(WrongState::RevokedByOther));
+        let taken_over = resting.revoke(StoppedBy::Admin, until + second);
+        assert_eq!(taken_over, Ok(by_admin.state.clone()), "an admin takes a rest over; it ends when it did");
+        assert_eq!(by_admin.revoke(StoppedBy::Owner, until + second), Ok(by_admin.state.clone()));
         assert_eq!(mask(MaskState::Released).restore(until - second), Err(WrongState::NotResting));
         assert_eq!(mask(MaskState::Requested).revoke(StoppedBy::Owner, until), Err(WrongState::NotInService));
+    }
+
+    #[test]
+    fn only_what_is_being_set_up_can_be_cancelled() {
+        let reason = "No.".to_owned();
+        assert_eq!(mask(MaskState::Requested).cancel("No."), Ok(MaskState::Failed { reason }));
+        assert_eq!(mask(MaskState::Active).cancel("No."), Err(WrongState::NotBeingSetUp));
     }
 
     #[test]

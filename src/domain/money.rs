@@ -39,6 +39,12 @@ impl Money {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// So many of the currency's unit, as monitors read it.
+    #[expect(clippy::cast_precision_loss, reason = "a figure to look at, not to reckon with")]
+    pub const fn in_units(self) -> f64 {
+        self.0 as f64 / UNIT as f64
+    }
+
     /// The next amount of whole hundredths, as people read sums.
     #[must_use]
     pub const fn in_cents(self) -> Self {

@@ -19,10 +19,21 @@ type Real = Gauge<f64, AtomicU64>;
 pub struct Figures {
     /// What the database told; `None` where it did not answer in time.
     pub stored: Option<Stored>,
+    /// What was spent, and may be; `None` where the database did not tell.
+    pub spending: Option<Spending>,
     /// Sealed numbers that did not open since the start.
     pub sealing_failures: u64,
     /// What the server itself keeps.
     pub kept: Kept,
+}
+
+/// Money of a day and of a month, in the units of the deployment's currency.
+#[derive(Debug, Clone, Default)]
+pub struct Spending {
+    /// The currency, by its three letters.
+    pub currency: String,
+    /// What was spent and may be, by the period's word.
+    pub periods: [(&'static str, f64, f64); 2],
 }
 
 /// What the database tells.
@@ -34,6 +45,21 @@ pub struct Stored {
     pub masks: Vec<(&'static str, u64)>,
     /// Masks whose number the carrier does not have any more.
     pub lost_masks: u64,
+    /// Numbers that the carrier has and no row explains, by state, but for those that are settled.
+    pub orphans: Vec<(&'static str, u64)>,
+    /// How the last comparison with the carrier's list went.
+    pub comparison: Comparison,
+}
+
+/// How the last comparison of the carrier's list with our rows went.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison {
+    /// How old the last list is that was believed; `None` if none ever was.
+    pub age_seconds: Option<f64>,
+    /// Whether the newest list was not believed, or could not be read.
+    pub is_in_doubt: bool,
+    /// Whether our application at the carrier is not as it should be.
+    pub has_settings_fault: bool,
 }
 
 /// Operations of a kind in a state.
@@ -62,7 +88,40 @@ impl Figures {
         if let Some(stored) = &self.stored {
             stored.register(&mut registry);
         }
+        if let Some(spending) = &self.spending {
+            spending.register(&mut registry);
+        }
         registry
+    }
+}
+
+impl Spending {
+    fn register(&self, registry: &mut Registry) {
+        let (spent, cap) = (Family::<_, Real>::default(), Family::<_, Real>::default());
+        for (period, amount, most) in self.periods {
+            let labels = [("period", period.to_owned()), ("currency", self.currency.clone())];
+            spent.get_or_create(&labels).set(amount);
+            cap.get_or_create(&labels).set(most);
+        }
+        let help = "Money spent in the day and in the month (by UTC), by the deployment's prices";
+        registry.register("spending", help, spent);
+        registry.register("spending_cap", "Money that may be spent in the day and in the month", cap);
+    }
+}
+
+impl Comparison {
+    fn register(&self, registry: &mut Registry) {
+        if let Some(age) = self.age_seconds {
+            let good = Real::default();
+            good.set(age);
+            let help = "How old the last list of the carrier's numbers is that was believed";
+            registry.register_with_unit("comparison_age", help, Unit::Seconds, good);
+        }
+        let flag = |is: bool| if is { 1.0 } else { 0.0 };
+        let help = "Whether the newest list of the carrier's numbers was not believed or not read (1)";
+        gauge(registry, "comparison_in_doubt", help, flag(self.is_in_doubt));
+        let help = "Whether our application at the carrier is not as it should be (1)";
+        gauge(registry, "carrier_settings_fault", help, flag(self.has_settings_fault));
     }
 }
 
@@ -85,6 +144,12 @@ impl Stored {
         registry.register("masks", "Masks that are not over, by state", masks);
         let help = "Masks whose number the carrier does not have any more";
         gauge(registry, "lost_masks", help, whole(self.lost_masks));
+        let orphans = Family::<_, Real>::default();
+        for (state, count) in &self.orphans {
+            orphans.get_or_create(&[("state", *state)]).set(whole(*count));
+        }
+        registry.register("orphans", "Numbers that the carrier has and no row explains, by state", orphans);
+        self.comparison.register(registry);
     }
 }
 

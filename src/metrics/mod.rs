@@ -19,7 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use figures::{Figures, OpenOperations, Stored, whole};
+pub use figures::{Comparison, Figures, OpenOperations, Spending, Stored, whole};
 pub use kept::Kept;
 pub use words::{CallOutcome, Pool, SignInFailure};
 

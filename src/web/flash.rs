@@ -15,6 +15,7 @@ pub(super) enum Flash {
     SignedIn,
     SignedOut,
     MaskRequested,
+    MaskCancelled,
     LabelSaved,
     MaskPaused,
     MaskResumed,
@@ -34,6 +35,16 @@ pub(super) enum Flash {
     SpendingGoesOn,
     BeingConfirmed,
     ServerTakenOff,
+    OperationResumed,
+    OrphanKept,
+    OrphanNotKept,
+    OrphanGivenBack,
+    OrphanRefused,
+    OrphanUnclear,
+    OrphanAskedFor,
+    MaskToBeBoughtBack,
+    ListBelieved,
+    SettledMeanwhile,
 }
 
 impl Flash {
@@ -46,7 +57,7 @@ impl Flash {
     }
 }
 
-const ALL: [(Flash, &str, &str, &str); 25] = [
+const ALL: [(Flash, &str, &str, &str); 36] = [
     (
         Flash::Welcome,
         "welcome",
@@ -68,6 +79,7 @@ const ALL: [(Flash, &str, &str, &str); 25] = [
     (Flash::SignedIn, "signed-in", "success", "You are signed in."),
     (Flash::SignedOut, "signed-out", "success", "You are signed out."),
     (Flash::MaskRequested, "mask-requested", "success", "This is your new mask."),
+    (Flash::MaskCancelled, "mask-cancelled", "success", "The mask is cancelled."),
     (Flash::LabelSaved, "label-saved", "success", "The name is saved."),
     (
         Flash::MaskPaused,
@@ -112,6 +124,56 @@ const ALL: [(Flash, &str, &str, &str); 25] = [
         "server-taken-off",
         "success",
         "The server is off the list. Nothing waits for it any more.",
+    ),
+    (
+        Flash::OperationResumed,
+        "operation-resumed",
+        "success",
+        "It is tried again now. If it cannot be settled, it is back here in a moment.",
+    ),
+    (Flash::OrphanKept, "orphan-kept", "success", "The number is kept."),
+    (
+        Flash::OrphanNotKept,
+        "orphan-not-kept",
+        "success",
+        "The number is not kept any more: the next comparison gives it back.",
+    ),
+    (Flash::OrphanGivenBack, "orphan-given-back", "success", "The number is given back."),
+    (
+        Flash::OrphanRefused,
+        "orphan-refused",
+        "warning",
+        "The phone company refused to take the number back. Their reason is beside it.",
+    ),
+    (
+        Flash::OrphanUnclear,
+        "orphan-unclear",
+        "warning",
+        "Nobody can tell yet whether the number was taken back. The next comparison sees.",
+    ),
+    (
+        Flash::OrphanAskedFor,
+        "orphan-asked-for",
+        "warning",
+        "A purchase that is not settled may have bought this number. Try again once it is settled.",
+    ),
+    (
+        Flash::MaskToBeBoughtBack,
+        "mask-to-be-bought-back",
+        "success",
+        "The number is tried to be bought back, once an hour for a day.",
+    ),
+    (
+        Flash::ListBelieved,
+        "list-believed",
+        "success",
+        "The list is compared once more, and believed if it is still as long.",
+    ),
+    (
+        Flash::SettledMeanwhile,
+        "settled-meanwhile",
+        "warning",
+        "That does not wait for anybody any more. This is how things stand now.",
     ),
 ];
 

@@ -32,6 +32,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/masks/new", &["GET"]),
     ("/masks/{id}", &["GET"]),
     ("/masks/{id}/label", &["POST"]),
+    ("/masks/{id}/cancellation", &["POST"]),
     ("/masks/{id}/pause", &["POST"]),
     ("/masks/{id}/resumption", &["POST"]),
     ("/masks/{id}/revocation", &["GET", "POST"]),
@@ -48,6 +49,13 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/account/sessions/end-others", &["POST"]),
     ("/admin/masks", &["GET"]),
     ("/admin/masks/{id}/revocation", &["GET", "POST"]),
+    ("/admin/masks/{id}/repurchase", &["POST"]),
+    ("/admin/operations", &["GET"]),
+    ("/admin/operations/{id}/resumption", &["POST"]),
+    ("/admin/orphans/{id}/keeping", &["GET", "POST"]),
+    ("/admin/orphans/{id}/keeping/end", &["POST"]),
+    ("/admin/orphans/{id}/return", &["POST"]),
+    ("/admin/comparison/belief", &["POST"]),
     ("/admin/users", &["GET"]),
     ("/admin/users/{id}", &["GET"]),
     ("/admin/users/{id}/quota", &["POST"]),
@@ -112,6 +120,7 @@ fn pages(service: &mut web::ServiceConfig) {
         .route("/masks/new", page().to(masks::new))
         .route("/masks/{id}", page().to(masks::show))
         .route("/masks/{id}/label", web::post().to(masks::label))
+        .route("/masks/{id}/cancellation", web::post().to(masks::cancel))
         .route("/masks/{id}/pause", web::post().to(masks::pause))
         .route("/masks/{id}/resumption", web::post().to(masks::resume))
         .service(
@@ -145,6 +154,17 @@ fn pages(service: &mut web::ServiceConfig) {
                 .route(page().to(admin::ask_to_revoke))
                 .route(web::post().to(admin::revoke)),
         )
+        .route("/admin/masks/{id}/repurchase", web::post().to(admin::operations::buy_back))
+        .route("/admin/operations", page().to(admin::operations::show))
+        .route("/admin/operations/{id}/resumption", web::post().to(admin::operations::resume))
+        .service(
+            web::resource("/admin/orphans/{id}/keeping")
+                .route(page().to(admin::operations::ask_to_keep))
+                .route(web::post().to(admin::operations::keep)),
+        )
+        .route("/admin/orphans/{id}/keeping/end", web::post().to(admin::operations::end_keeping))
+        .route("/admin/orphans/{id}/return", web::post().to(admin::operations::give_back))
+        .route("/admin/comparison/belief", web::post().to(admin::operations::believe))
         .route("/admin/users", page().to(admin::users::list))
         .route("/admin/users/{id}", page().to(admin::users::show))
         .route("/admin/users/{id}/quota", web::post().to(admin::users::set_quota))

@@ -75,6 +75,39 @@ async fn lived_in(view: View) {
     browser.end();
 }
 
+/// Something waits of each kind.
+async fn operations_wait(app: &TestApp, browser: &Browser) {
+    browser.go(&app.url("/admin/operations")).await;
+    browser.page("admin-nothing-waits").await;
+    for (line, state) in [(150, "seen"), (151, "kept"), (152, "releasing"), (153, "needs_person")] {
+        let note = if state == "seen" { "NULL" } else { "'the carrier refused: 403'" };
+        app.database
+            .execute(&format!(
+                "INSERT INTO orphans (id, e164, state, first_seen_at, last_seen_at, note) \
+                 VALUES (gen_random_uuid(), '+1305555{line:04}', '{state}', now(), now(), {note})"
+            ))
+            .await;
+    }
+    for change in [
+        "UPDATE masks SET state = 'lost' WHERE id = (SELECT id FROM masks WHERE state = 'active' LIMIT 1)",
+        "UPDATE operations SET state = 'needs_person', finished_at = NULL WHERE id = (SELECT o.id \
+         FROM operations o JOIN masks m ON m.id = o.mask_id WHERE m.state = 'active' AND kind = 'buy' LIMIT 1)",
+        "UPDATE reconciliation SET alarm = 'the list lacks 4 of the 6 numbers that should be in it', \
+         alarm_since = now(), doubted_size = 2, settings_fault = 'calls are told to another address', \
+         settings_fault_since = now()",
+    ] {
+        app.database.execute(change).await;
+    }
+    browser.go(&app.url("/admin/operations")).await;
+    browser.page_in_both("admin-operations").await;
+    browser.click("Keep it").await;
+    browser.says("Keep this number?").await;
+    browser.page("admin-keep").await;
+    browser.fill("note", "For the fair").await;
+    browser.click("Keep it").await;
+    browser.says("The number is kept.").await;
+}
+
 async fn is_administered(app: &TestApp, browser: &Browser) {
     let admin = app.admin().await;
     browser.signed_in_as(app, &admin).await;
@@ -102,6 +135,7 @@ async fn is_administered(app: &TestApp, browser: &Browser) {
     browser.click("Save").await;
     browser.says("The limits are saved.").await;
     browser.page("admin-user").await;
+    operations_wait(app, browser).await;
     browser.go(&app.url("/admin/spending")).await;
     browser.fill("reason", "Calls at night from everywhere").await;
     browser.click("Stop spending").await;

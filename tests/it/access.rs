@@ -13,6 +13,7 @@ type Row = (&'static str, &'static str, [&'static str; 4]);
 
 const SIGN_IN: &str = "303 /sign-in";
 const MASKS: &str = "303 /masks";
+const OPERATIONS: &str = "303 /admin/operations";
 /// As the owner, on the own thing; as everybody else, on the owner's.
 const TABLE: &[Row] = &[
     ("GET", "/", ["200", "200", "200", "200"]),
@@ -40,6 +41,7 @@ const TABLE: &[Row] = &[
     ("GET", "/masks/new", [SIGN_IN, MASKS, "200", MASKS]),
     ("GET", "/masks/{id}", [SIGN_IN, "404", "200", "404"]),
     ("POST", "/masks/{id}/label", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
+    ("POST", "/masks/{id}/cancellation", [SIGN_IN, "404", "422", "404"]),
     ("POST", "/masks/{id}/pause", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
     ("POST", "/masks/{id}/resumption", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
     ("GET", "/masks/{id}/revocation", [SIGN_IN, "404", "200", "404"]),
@@ -58,6 +60,15 @@ const TABLE: &[Row] = &[
     ("GET", "/admin/masks", [SIGN_IN, "403", "403", "200"]),
     ("GET", "/admin/masks/{id}/revocation", [SIGN_IN, "403", "403", "200"]),
     ("POST", "/admin/masks/{id}/revocation", [SIGN_IN, "403", "403", "422"]),
+    // None of these is there, so it is said that nothing like that waits any more.
+    ("POST", "/admin/masks/{id}/repurchase", [SIGN_IN, "403", "403", OPERATIONS]),
+    ("GET", "/admin/operations", [SIGN_IN, "403", "403", "200"]),
+    ("POST", "/admin/operations/{id}/resumption", [SIGN_IN, "403", "403", OPERATIONS]),
+    ("GET", "/admin/orphans/{id}/keeping", [SIGN_IN, "403", "403", OPERATIONS]),
+    ("POST", "/admin/orphans/{id}/keeping", [SIGN_IN, "403", "403", OPERATIONS]),
+    ("POST", "/admin/orphans/{id}/keeping/end", [SIGN_IN, "403", "403", OPERATIONS]),
+    ("POST", "/admin/orphans/{id}/return", [SIGN_IN, "403", "403", OPERATIONS]),
+    ("POST", "/admin/comparison/belief", [SIGN_IN, "403", "403", OPERATIONS]),
     ("GET", "/admin/users", [SIGN_IN, "403", "403", "200"]),
     ("GET", "/admin/users/{id}", [SIGN_IN, "403", "403", "200"]),
     ("POST", "/admin/users/{id}/quota", [SIGN_IN, "403", "403", "303 /admin/users/{id}"]),

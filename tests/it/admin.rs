@@ -139,6 +139,37 @@ async fn an_admin_revokes_with_a_reason_that_the_owner_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_admin_takes_over_the_rest_of_a_mask_that_its_owner_ended() {
+    let app = TestApp::start().await;
+    let (mut ada, number) = app.with_number("ada", REAL).await;
+    let (path, _) = app.mask(&mut ada, &number).await;
+    let ended = format!("{path}/revocation");
+    assert_eq!(ada.submit(&ended, &ended, &[]).await.location(), path);
+    app.clock.advance(TimeDelta::days(1));
+    let mut admin = app.admin().await;
+    let revocation = format!("/admin{path}/revocation");
+    assert!(admin.get(PATH).await.text.contains(&revocation), "a way there is shown");
+    assert!(admin.get(&revocation).await.words().contains("It rests already, until"));
+    let done = admin.submit(&revocation, &revocation, &[("reason", "Fraud")]).await;
+    assert_eq!(done.location(), PATH, "{}", done.words());
+    assert!(!admin.get(PATH).await.text.contains(&revocation), "there is nothing left to take over");
+
+    let query = "SELECT revoked_by, rests_until = (SELECT next_at FROM operations WHERE kind = 'release') \
+                 FROM masks";
+    assert_eq!(app.database.rows(query).await, ["admin|true"], "it rests as long as before");
+    let mut ada = app.back_again("ada").await;
+    let restored = ada.submit(&path, &format!("{path}/restoration"), &[]).await;
+    assert_eq!(restored.status, 422, "{}", restored.words());
+    let letter = app.simulator.letter_that("ada@example.com", |letter| letter.contains("Fraud")).await;
+    assert!(letter.contains("7 January 2027"), "{letter}");
+    let audit = "SELECT actor, action, detail FROM audit WHERE action LIKE 'rest %'";
+    assert_eq!(app.database.rows(audit).await, ["admin|rest taken over|Fraud"]);
+    // Once more changes nothing.
+    assert_eq!(admin.submit(&revocation, &revocation, &[("reason", "Twice")]).await.status, 303);
+    assert_eq!(app.database.rows(audit).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_else_comes_near() {
     let app = TestApp::start().await;
     let (mut ada, number) = app.with_number("ada", REAL).await;

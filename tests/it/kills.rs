@@ -111,8 +111,9 @@ impl Scene {
 
     /// Starts the program, which dies at the point.
     fn program(&self, point: &str) -> Running {
-        let url = format!("{}/v1/", self.app.simulator.base);
+        let (url, public_url) = (format!("{}/v1/", self.app.simulator.base), self.app.url(""));
         let settings = [
+            ("MASKLINE_PUBLIC_URL", public_url.as_str()),
             ("MASKLINE_FAILPOINT", point),
             ("MASKLINE_SECRET_KEY", &self.key),
             ("DATABASE_URL", &self.app.database.url),

@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use maskline::web;
+use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{CALLER, Client, Options, Page, REAL, TestApp};
+use crate::support::{CALLER, Client, OUR_APPLICATION, Options, Page, REAL, TestApp};
 
 /// What a scrape says of one metric.
 #[derive(Default)]
@@ -192,6 +193,58 @@ async fn a_scrape_tells_what_has_happened_and_holds_no_number() {
     assert_eq!(prometheus.scrape().await.value(oldest), Some(0.0));
     app.clock.advance(chrono::TimeDelta::days(45) + chrono::TimeDelta::seconds(7));
     assert_eq!(prometheus.scrape().await.value(oldest), Some(7.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_tells_where_the_carrier_and_the_rows_are_at_odds_and_what_was_spent() {
+    let app = TestApp::with(Options { work: false, ..Options::default() }).await;
+    let prometheus = Prometheus::of(&app);
+    assert_eq!(prometheus.scrape().await.value("maskline_comparison_age_seconds"), None, "none was made");
+    let (mut ada, number) = app.with_number("ada", REAL).await;
+    for _ in 0..4 {
+        ada.wish(&number, &[("area", "same")]).await;
+    }
+    app.work().await;
+    app.simulator.carrier(Method::POST, &json!(OUR_APPLICATION), &json!("+13055550150")).await;
+    app.app.reconcile(false).await.unwrap();
+    app.clock.advance(chrono::TimeDelta::seconds(90));
+    let told = prometheus.scrape().await;
+    let limits = &app.app.settings().limits;
+    for (series, value) in [
+        ("maskline_orphans{state=\"seen\"}", Some(1.0)),
+        ("maskline_orphans{state=\"kept\"}", Some(0.0)),
+        ("maskline_comparison_age_seconds", Some(90.0)),
+        ("maskline_comparison_in_doubt", Some(0.0)),
+        ("maskline_carrier_settings_fault", Some(0.0)),
+        (
+            "maskline_spending{period=\"month\",currency=\"USD\"}",
+            Some(limits.prices.number_a_month.times(4).plus(limits.prices.code).in_units()),
+        ),
+        ("maskline_spending_cap{period=\"day\",currency=\"USD\"}", Some(limits.spend.0.in_units())),
+        ("maskline_spending_cap{period=\"month\",currency=\"USD\"}", Some(limits.spend.1.in_units())),
+    ] {
+        assert_eq!(told.value(series), value, "{series}");
+    }
+
+    // Three of four are missing: that is not believed. One of them is lost all the same, and is tried for a day.
+    let lost = app.database.one("SELECT e164 FROM masks ORDER BY id LIMIT 1").await;
+    for number in app.database.rows("SELECT e164 FROM masks ORDER BY id LIMIT 3").await {
+        app.simulator.carrier(Method::DELETE, &json!(OUR_APPLICATION), &json!(number)).await;
+    }
+    app.app.reconcile(false).await.unwrap();
+    assert_eq!(prometheus.scrape().await.value("maskline_comparison_in_doubt"), Some(1.0));
+    app.database.execute(&format!("UPDATE masks SET state = 'lost' WHERE e164 = '{lost}'")).await;
+    app.database
+        .execute(&format!(
+            "UPDATE operations SET state = 'intended', finished_at = NULL FROM masks \
+             WHERE masks.id = mask_id AND e164 = '{lost}'"
+        ))
+        .await;
+    app.clock.advance(chrono::TimeDelta::hours(20));
+    let told = prometheus.scrape().await;
+    let oldest = |kind| format!("maskline_operation_oldest_seconds{{kind=\"{kind}\",state=\"intended\"}}");
+    assert_eq!(told.value(&oldest("buy")), Some(0.0), "nobody is alarmed while a lost number is tried");
+    assert!(told.value(&oldest("buy_back")) > Some(20.0 * 3600.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -187,6 +187,7 @@ async fn numbers_of_other_applications_are_not_ours() {
 async fn command(app: &TestApp, arguments: &[&str]) -> (i32, String) {
     let key = RootKeys::generate();
     let url = format!("{}/v1/", app.simulator.base);
+    let here = app.url("");
     let settings = [
         ("MASKLINE_SECRET_KEY", key.as_str()),
         ("DATABASE_URL", &app.database.url),
@@ -195,6 +196,7 @@ async fn command(app: &TestApp, arguments: &[&str]) -> (i32, String) {
         ("TROPO_PASSWORD", "not a secret"),
         ("TROPO_MASKING_APP_ID", OUR_APPLICATION),
         ("TROPO_WEBHOOK_KEY", WEBHOOK_KEY),
+        ("MASKLINE_PUBLIC_URL", &here),
     ];
     let arguments = [&["tropo", "reconcile"], arguments].concat();
     let ended = Installation::new().run(&arguments, &settings).await;
@@ -231,6 +233,20 @@ async fn the_command_tells_what_differs_and_a_dry_run_changes_nothing() {
     assert_eq!(released(&app).await, [ORPHAN]);
     assert_eq!(command(&app, &[]).await.0, 0);
     agreement(&app).await;
+
+    let changed = json!({"voiceUrl": "https://example.com/?key=not-ours"});
+    let application = format!("{}/v1/applications/{OUR_APPLICATION}", app.simulator.base);
+    let request = reqwest::Client::new().put(application).basic_auth("tester", Some("not a secret"));
+    assert!(request.json(&changed).send().await.unwrap().status().is_success());
+    for (arguments, code, words) in [
+        (&["--dry-run"][..], 1, "settings: calls are told to another address; the next comparison"),
+        (&[], 1, "settings: calls are told to another address; set right again"),
+        (&[], 0, "Both agree."),
+    ] {
+        let (status, said) = command(&app, arguments).await;
+        assert_eq!((status, said.contains(words)), (code, true), "{words}: {said}");
+        assert!(!said.contains("not-ours") && !said.contains(WEBHOOK_KEY), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,4 +272,86 @@ async fn a_list_that_looks_wrong_is_taken_for_right_only_when_a_person_says_so()
     let (code, said) = command(&app, &["--believe"]).await;
     assert_eq!((code, said.contains("could not be read")), (2, true), "{said}");
     assert!(!said.contains("if the list is right"), "{said}");
+}
+
+/// A wish that the carrier refused after all, though it will turn out to have sold the number; the path of its mask.
+async fn refused_wish(app: &TestApp, ada: &mut Client) -> (String, String) {
+    let number = app.database.one("SELECT id FROM numbers").await;
+    app.simulator
+        .fault(json!({"kind": "forbidden", "method": "POST", "resource": "addresses", "times": 1}))
+        .await;
+    let path = ada.wish(&number, &[("area", "same")]).await.location();
+    app.work().await;
+    assert_eq!(state_of(app, &path).await, "failed");
+    let chosen = app.database.one("SELECT chosen FROM operations WHERE state = 'failed'").await;
+    carrier_has(app, &chosen).await;
+    (path, chosen)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_goes_to_the_wish_that_failed_over_it_within_a_day() {
+    let (app, mut ada, _) = with_masks(1).await;
+    let (path, chosen) = refused_wish(&app, &mut ada).await;
+    reconcile(&app).await;
+    assert_eq!(orphans(&app).await, [format!("{chosen}|seen")]);
+    app.clock.advance(TimeDelta::minutes(15));
+    reconcile(&app).await;
+    assert_eq!(orphans(&app).await, [format!("{chosen}|taken_up")]);
+    assert_eq!(
+        (state_of(&app, &path).await, number_of(&app, &path).await),
+        ("active".into(), chosen.clone())
+    );
+    assert_eq!(app.simulator.call(CALLER, &chosen, "answered", 3).await["rang"], json!([REAL]));
+    app.simulator.letter_that("ada@example.com", |letter| letter.contains("is yours")).await;
+    assert_eq!(released(&app).await, Vec::<String>::new());
+    agreement(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_up_for_a_wish_that_failed_long_ago_or_was_given_up() {
+    for since in ["finished_at = finished_at - interval '1 day'", "given_up_at = created_at"] {
+        let (app, mut ada, _) = with_masks(1).await;
+        let (path, chosen) = refused_wish(&app, &mut ada).await;
+        app.database.execute(&format!("UPDATE operations SET {since} WHERE state = 'failed'")).await;
+        reconcile(&app).await;
+        app.clock.advance(TimeDelta::minutes(15));
+        reconcile(&app).await;
+        assert_eq!(released(&app).await, [chosen], "{since}");
+        assert_eq!(state_of(&app, &path).await, "failed", "{since}");
+        agreement(&app).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_servers_that_compare_at_once_one_counts_and_nothing_is_doubled() {
+    let (app, ..) = with_masks(1).await;
+    let second = app.with_rules(|_| {});
+    carrier_has(&app, ORPHAN).await;
+    // The first reads the list for as long as the lease of its comparison lasts, and longer.
+    app.simulator
+        .fault(json!({"kind": "slow", "method": "GET", "resource": "addresses", "times": 1, "milliseconds": 2000}))
+        .await;
+    let running = app.app.clone();
+    let first = tokio::spawn(async move { running.reconcile(false).await.unwrap() });
+    while app.database.one("SELECT lease_until FROM reconciliation").await == "∅" {
+        tokio::task::yield_now().await;
+    }
+    let outcome = second.reconcile(false).await.unwrap();
+    assert!(matches!(outcome, Outcome::Busy), "{outcome:?}");
+    app.database.execute("UPDATE reconciliation SET lease_until = now() - interval '1 second'").await;
+    assert!(matches!(second.reconcile(false).await.unwrap(), Outcome::Compared(_)));
+    let outcome = first.await.unwrap();
+    assert!(matches!(outcome, Outcome::Busy), "whoever was too slow notes nothing: {outcome:?}");
+    let noted = "SELECT e164, state, sightings FROM orphans";
+    assert_eq!(app.database.rows(noted).await, [format!("{ORPHAN}|seen|1")]);
+    let audit = "SELECT count(*) FROM audit WHERE action = 'orphan seen'";
+    assert_eq!(app.database.one(audit).await, "1");
+
+    // Both come again when its time is up: it is given back once.
+    app.clock.advance(TimeDelta::minutes(15));
+    let (one, other) = tokio::join!(app.app.reconcile(false), second.reconcile(false));
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    assert_eq!(released(&app).await, [ORPHAN]);
+    assert_eq!(orphans(&app).await, [format!("{ORPHAN}|released")]);
+    agreement(&app).await;
 }

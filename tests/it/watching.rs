@@ -40,6 +40,7 @@ fn file(path: &str) -> String {
 
 async fn scrape() -> Scrape {
     let app = TestApp::with(Options { work: false, ..Options::default() }).await;
+    app.app.reconcile(false).await.unwrap();
     Prometheus::of(&app).scrape().await
 }
 

@@ -8,7 +8,7 @@ mod rules;
 mod state;
 mod steps;
 
-use protocol::{AGREEMENT, NOT_LOST, ONE_MASK, ONE_PURCHASE, QUOTA, RENTED};
+use protocol::{AGREEMENT, CANCELLED, NOT_LOST, ONE_MASK, ONE_PURCHASE, QUOTA, RENTED};
 use rules::{KEPT, Rules};
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
@@ -16,6 +16,8 @@ use stateright::{Checker as _, HasDiscoveries, Model as _};
 const BUYING: Rules = KEPT;
 /// One of two wishes may be alive; the other has to make room.
 const FULL: Rules = Rules { limit: 1, servers: 1, ..KEPT };
+/// One wish that its owner may cancel at any time.
+const CANCELLING: Rules = Rules { wishes: 1, cancels: true, ..KEPT };
 /// One wish, and two servers that compare the carrier's list with the rows; numbers appear that nobody asked for.
 const RECONCILING: Rules = Rules { wishes: 1, reconciled: true, ..KEPT };
 
@@ -24,7 +26,7 @@ fn look(rules: Rules, until: HasDiscoveries) -> (usize, Vec<(&'static str, Strin
     let checked = rules.checker().finish_when(until).spawn_bfs().join();
     assert!(checked.is_done());
     let found = checked.discoveries().into_iter();
-    let failures = [ONE_PURCHASE, ONE_MASK, RENTED, NOT_LOST, QUOTA, AGREEMENT];
+    let failures = [ONE_PURCHASE, ONE_MASK, RENTED, NOT_LOST, QUOTA, CANCELLED, AGREEMENT];
     let broken = found.filter(|(name, _)| failures.contains(name));
     let broken = broken.map(|(name, path)| (name, format!("{:?}", path.into_actions())));
     let broken = broken.collect();
@@ -48,6 +50,11 @@ fn two_wishes_and_two_servers_never_buy_twice_share_a_number_or_leave_one_behind
 #[test]
 fn the_quota_holds_whoever_is_brought_back() {
     holds(FULL, 1_000);
+}
+
+#[test]
+fn what_is_cancelled_never_rings_and_is_not_left_behind() {
+    holds(CANCELLING, 1_000);
 }
 
 #[test]
@@ -77,6 +84,8 @@ const BROKEN: &[(&str, Rules, &str)] = &[
     ("one sighting is enough", Rules { two_sightings: false, ..RECONCILING }, NOT_LOST),
     ("an open purchase explains nothing", Rules { choices_explain: false, ..RECONCILING }, RENTED),
     ("what was given back is bought at once", Rules { fallow: false, ..RECONCILING }, RENTED),
+    ("what is cancelled is forgotten", Rules { cancelled_is_looked_for: false, ..CANCELLING }, AGREEMENT),
+    ("what is cancelled and bought rings", Rules { cancelled_rests: false, ..CANCELLING }, CANCELLED),
     ("a mask that comes back does not count", Rules { restored_count: false, ..FULL }, QUOTA),
 ];
 

@@ -14,6 +14,7 @@ use crate::state::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Wish(Wish),
+    Cancel(Wish),
     Revoke(Wish),
     Restore(Wish),
     /// A server begins to work on a wish.
@@ -126,6 +127,7 @@ impl Rules {
                 Mask::NotWished if wished < self.wishes && state.alive() < self.limit => {
                     actions.push(Action::Wish(wish));
                 }
+                Mask::Requested if self.cancels && !row.given_up => actions.push(Action::Cancel(wish)),
                 Mask::Active(_) => actions.push(Action::Revoke(wish)),
                 Mask::Resting(_)
                     if row.operation == Operation::Intended
@@ -236,6 +238,7 @@ impl Rules {
                 state.rows[wish].mask = Mask::Requested;
                 state.rows[wish].operation = Operation::Intended;
             }
+            Action::Cancel(wish) => state.cancel(wish, self),
             Action::Revoke(wish) => {
                 if let Mask::Active(number) = state.rows[wish].mask {
                     state.rows[wish].mask = Mask::Resting(number);
@@ -246,6 +249,7 @@ impl Rules {
                 if let Mask::Resting(number) = state.rows[wish].mask {
                     state.rows[wish].mask = Mask::Active(number);
                     state.rows[wish].operation = Operation::Closed;
+                    state.rows[wish].given_up = false;
                 }
             }
             Action::Claim(by, wish) => state.claim(by, wish),
@@ -311,6 +315,8 @@ pub(crate) const ONE_MASK: &str = "no number in two masks";
 pub(crate) const RENTED: &str = "what a mask holds is rented";
 /// No mask is called lost: the carrier of this model takes none away.
 pub(crate) const NOT_LOST: &str = "nothing is called lost that is not";
+/// I6, for a mask that was never in service.
+pub(crate) const CANCELLED: &str = "what was cancelled does not ring";
 /// I5
 pub(crate) const QUOTA: &str = "the quota holds";
 /// I1, I9, I10: once nothing goes wrong any more, all agrees and nothing is left open.
@@ -343,6 +349,9 @@ impl Model for Rules {
             Property::always(ONE_MASK, shares_no_number),
             Property::always(RENTED, rents_what_it_holds),
             Property::always(NOT_LOST, loses_nothing),
+            Property::always(CANCELLED, |_: &Self, state: &State| {
+                !state.rows.iter().any(|row| row.given_up && matches!(row.mask, Mask::Active(_)))
+            }),
             Property::always(QUOTA, |rules: &Self, state: &State| state.alive() <= rules.limit),
             Property::always(AGREEMENT, Self::agrees_in_the_end),
             Property::sometimes("all that may ring do", |rules: &Self, state: &State| {

@@ -13,6 +13,8 @@ pub(crate) struct Rules {
     /// Whether the carrier's list is compared with the rows, which it then has to be: numbers are rented for us past the
     /// protocol.
     pub(crate) reconciled: bool,
+    /// Whether owners cancel masks that are being set up.
+    pub(crate) cancels: bool,
     /// A request takes effect at the carrier soon or never. No protocol can do without where requests carry no key; the
     /// reconciler is for when it does not hold.
     pub(crate) carrier_is_prompt: bool,
@@ -38,6 +40,10 @@ pub(crate) struct Rules {
     pub(crate) fallow: bool,
     /// A mask that is brought back counts as well.
     pub(crate) restored_count: bool,
+    /// What was cancelled after it had been asked for is looked for first.
+    pub(crate) cancelled_is_looked_for: bool,
+    /// What was cancelled and bought all the same rests at once.
+    pub(crate) cancelled_rests: bool,
 }
 
 /// All rules, kept.
@@ -46,6 +52,7 @@ pub(crate) const KEPT: Rules = Rules {
     servers: 2,
     limit: 2,
     reconciled: false,
+    cancels: false,
     carrier_is_prompt: true,
     read_back: true,
     fencing: true,
@@ -58,4 +65,6 @@ pub(crate) const KEPT: Rules = Rules {
     choices_explain: true,
     fallow: true,
     restored_count: true,
+    cancelled_is_looked_for: true,
+    cancelled_rests: true,
 };

@@ -31,6 +31,8 @@ pub(crate) struct Row {
     pub(crate) lease: u8,
     pub(crate) chosen: Option<Number>,
     pub(crate) absences: u8,
+    /// Its owner cancelled it when nobody knew what came of it. It stays so until it is restored.
+    pub(crate) given_up: bool,
     /// Since when its number is missing from the carrier's list.
     pub(crate) missing: Sighting,
 }
@@ -186,6 +188,7 @@ impl State {
             lease: 0,
             chosen: None,
             absences: 0,
+            given_up: false,
             missing: Sighting::Never,
         };
         Self {

@@ -2,8 +2,8 @@
 
 use crate::rules::Rules;
 use crate::state::{
-    APART, Answer, Doing, FRESH, Holder, IDLE, LEASE, Mask, Number, Numbers, Operation, Orphan, Row, Server,
-    Sighting, State, Wish,
+    APART, Answer, Doing, FRESH, Holder, IDLE, LEASE, Mask, NUMBERS, Number, Numbers, Operation, Orphan, Row,
+    Server, Sighting, State, Wish,
 };
 
 impl State {
@@ -21,6 +21,8 @@ impl State {
         }
         let row = &mut self.rows[wish];
         let doing = match (row.mask, row.operation) {
+            // It chooses nothing any more, and the wish fails.
+            (Mask::Requested, Operation::Intended) if row.given_up => Doing::Choosing([false; NUMBERS]),
             (Mask::Requested, Operation::Intended) => {
                 Doing::Choosing(self.carrier.map(|holder| holder == Holder::Nobody))
             }
@@ -110,6 +112,15 @@ impl State {
         Doing::Nothing
     }
 
+    /// Its owner does not want it any more. Where nothing was asked for yet, whoever works on it may not ask from now on.
+    pub(crate) fn cancel(&mut self, wish: Wish, rules: &Rules) {
+        if self.rows[wish].chosen.is_none() || !rules.cancelled_is_looked_for {
+            self.close(wish, Mask::Failed);
+        } else {
+            self.rows[wish].given_up = true;
+        }
+    }
+
     fn close(&mut self, wish: Wish, mask: Mask) {
         self.rows[wish] = Row {
             mask,
@@ -117,6 +128,7 @@ impl State {
             lease: 0,
             chosen: None,
             absences: 0,
+            given_up: false,
             missing: Sighting::Never,
         };
     }
@@ -127,7 +139,13 @@ impl State {
             if others.any(|(_, row)| row.mask.holds() == Some(number)) {
                 self.collided = true;
             } else {
+                let given_up = self.rows[server.wish].given_up;
                 self.close(server.wish, Mask::Active(number));
+                let row = &mut self.rows[server.wish];
+                row.given_up = given_up;
+                if given_up && rules.cancelled_rests {
+                    (row.mask, row.operation) = (Mask::Resting(number), Operation::Intended);
+                }
             }
         }
         Doing::Nothing
@@ -236,6 +254,7 @@ impl State {
                         lease: 0,
                         chosen: None,
                         absences: 0,
+                        given_up: false,
                         missing: Sighting::Never,
                     };
                     self.fallow[number] = true;

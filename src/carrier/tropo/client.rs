@@ -6,10 +6,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::carrier::{Answer, Area, Carrier, CarrierError, Channel};
+use crate::carrier::{Answer, Area, Arrangement, Carrier, CarrierError, Channel};
 use crate::domain::phone::PhoneNumber;
 use crate::secrets::Secret;
 
+use super::arrangement::Addresses;
 use super::errors::Nature;
 use super::replies::{Address, Created, Exchange, Launched, Signalled};
 pub use super::transport::Timeouts;
@@ -43,9 +44,10 @@ pub struct Settings {
 /// effect and may be tried again.
 pub struct Tropo {
     pub(super) transport: Transport,
-    application: String,
-    voice_token: Option<Secret>,
-    messaging_token: Option<Secret>,
+    pub(super) application: String,
+    pub(super) voice_token: Option<Secret>,
+    pub(super) messaging_token: Option<Secret>,
+    pub(super) reached_at: Addresses,
 }
 
 impl Tropo {
@@ -59,7 +61,14 @@ impl Tropo {
         let Settings { url, username, password, application, voice_token, messaging_token } = settings;
         let tokens = [&voice_token, &messaging_token].into_iter().flatten().cloned().collect();
         let transport = Transport::new(&url, username, password, tokens, timeouts)?;
-        Ok(Self { transport, application, voice_token, messaging_token })
+        let reached_at = Addresses::default();
+        Ok(Self { transport, application, voice_token, messaging_token, reached_at })
+    }
+
+    /// The same, for a deployment that is reached there. Without it, no address of the application is wrong.
+    #[must_use]
+    pub fn reached_at(self, reached_at: Addresses) -> Self {
+        Self { reached_at, ..self }
     }
 
     /// All addresses of an application.
@@ -192,6 +201,14 @@ impl Carrier for Tropo {
 
     fn release(&self, number: PhoneNumber) -> Answer<'_, ()> {
         Box::pin(self.give_back(number))
+    }
+
+    fn arrangement(&self) -> Answer<'_, Arrangement> {
+        Box::pin(self.look_at_application())
+    }
+
+    fn arrange(&self, billed: bool) -> Answer<'_, ()> {
+        Box::pin(self.set_application(billed))
     }
 
     fn launch<'a>(&'a self, channel: Channel, reference: &'a str) -> Answer<'a, ()> {

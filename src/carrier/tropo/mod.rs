@@ -3,6 +3,7 @@
 //!
 //! Knows Tropo's protocols of every age, and nothing of users, masks or our own web server.
 
+pub mod arrangement;
 pub mod client;
 mod errors;
 mod lenient;

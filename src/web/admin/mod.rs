@@ -1,5 +1,6 @@
 //! Every mask, for admins: from the outside, with no real number in the page's source.
 
+pub(super) mod operations;
 pub(super) mod servers;
 pub(super) mod spending;
 pub(super) mod users;
@@ -17,7 +18,7 @@ use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
 use crate::app::admin::{AdminError, ReviewedMask, Rings};
 use crate::db::review::{PAGE, Search};
 use crate::domain::ids::MaskId;
-use crate::domain::mask::{MaskState, STATE_WORDS};
+use crate::domain::mask::{Mask, MaskState, STATE_WORDS, StoppedBy};
 
 const STATES: [(&str, &str); 8] = [
     ("requested", "Being set up"),
@@ -49,6 +50,7 @@ struct MasksPage {
     q: String,
     state: String,
     states: Vec<(&'static str, &'static str)>,
+    waiting: i64,
     found: String,
     pages: Pages,
     rows: Vec<AdminMaskView>,
@@ -91,6 +93,7 @@ pub(super) async fn masks(admin: Admin, query: web::Query<SearchQuery>) -> Resul
         pages: pages("Masks", page, PAGE, review.total, href),
         rows: review.masks.into_iter().map(|reviewed| row(reviewed, &admin)).collect(),
         states: STATES.to_vec(),
+        waiting: admin.0.app().things_waiting().await?,
         found,
         q,
         state,
@@ -113,8 +116,14 @@ fn row(reviewed: ReviewedMask, admin: &Admin) -> AdminMaskView {
         made: moment(listed.mask.requested_at, now, zone),
         last_call: listed.last_call.map(|at| moment(at, now, zone)),
         calls: listed.calls,
-        may_revoke: matches!(listed.mask.state, MaskState::Active | MaskState::Paused { .. }),
+        may_revoke: may_revoke(&listed.mask),
     }
+}
+
+/// Whether there is anything left to revoke: a rest that an admin began, or took over, is none.
+fn may_revoke(mask: &Mask) -> bool {
+    let revoked = mask.revoke(StoppedBy::Admin, mask.requested_at);
+    revoked.is_ok_and(|revoked| revoked != mask.state)
 }
 
 #[derive(Template)]
@@ -126,6 +135,7 @@ struct RevokePage {
     number: Option<Number>,
     owner: String,
     rest_days: i64,
+    rests_until: Option<Moment>,
     reason: String,
 }
 
@@ -150,6 +160,10 @@ async fn revoke_page(
         number: mask.phone.map(Number::from),
         owner,
         rest_days: app.settings().limits.rest.num_days(),
+        rests_until: match mask.state {
+            MaskState::Resting { until, .. } => Some(moment(until, app.now(), admin.0.zone())),
+            _ => None,
+        },
         reason,
     })
 }

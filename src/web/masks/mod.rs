@@ -32,17 +32,20 @@ pub(super) struct MaskCard {
     pub(super) number: Option<Number>,
     pub(super) label: String,
     pub(super) state: &'static str,
+    badge: &'static str,
     last_call: Option<Moment>,
 }
 
 impl MaskCard {
     pub(super) fn new(listed: ListedMask, signed_in: &SignedIn) -> Self {
-        let ListedMask { mask, last_call, is_confirmed } = listed;
+        let ListedMask { mask, last_call, is_confirmed, is_given_up } = listed;
+        let state = shown_state(&mask.state, is_confirmed);
         Self {
             id: mask.id,
             path: format!("/masks/{}", mask.id),
             number: mask.phone.map(Number::from),
-            state: shown_state(&mask.state, is_confirmed),
+            state,
+            badge: if is_given_up { "cancelled" } else { state },
             last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
             label: shown_label(mask.label),
         }
@@ -195,6 +198,16 @@ pub(super) async fn resume(
 ) -> Result<HttpResponse, PageError> {
     let changed = signed_in.app().resume_mask(signed_in.user.id, MaskId(*id)).await;
     changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskResumed).await
+}
+
+pub(super) async fn cancel(
+    signed_in: SignedIn,
+    id: web::Path<Uuid>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let changed = signed_in.app().cancel_mask(signed_in.user.id, MaskId(*id)).await;
+    let changed = changed.map(|()| Reach::Everywhere);
+    changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskCancelled).await
 }
 
 pub(super) async fn restore(

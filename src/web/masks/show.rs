@@ -26,6 +26,9 @@ use crate::web::page::{
 /// Over how many days a mask's calls are drawn.
 const DRAWN_DAYS: i64 = 30;
 
+/// What is said of a mask that was cancelled too late to tell at once.
+const GIVEN_UP: &str = "It is cancelled. We are making sure that the phone company did not rent it out; if it did, it goes to rest and rings nobody.";
+
 struct DayBar {
     day: String,
     calls: i64,
@@ -52,11 +55,13 @@ pub(super) struct ShowPage {
     label_value: String,
     number: Option<Number>,
     state: &'static str,
+    badge: &'static str,
     progress: String,
     notes: Vec<String>,
     leads_to: Option<Number>,
     made: Moment,
     talked: Option<String>,
+    may_cancel: bool,
     may_pause: bool,
     may_resume: bool,
     may_restore: bool,
@@ -86,7 +91,7 @@ pub(super) async fn show_page(
     let restore_onto =
         if resting && found.number.is_none() { proved_numbers(signed_in).await? } else { vec![] };
     let (days, days_words) = drawn(&found, signed_in);
-    let ShownMask { mask, number, calls, calls_in_all, talked, is_confirmed, .. } = found;
+    let ShownMask { mask, is_given_up, number, calls, calls_in_all, talked, is_confirmed, .. } = found;
     let label = shown_label(mask.label.clone());
     Ok(ShowPage {
         page: signed_in.visitor.page(&label),
@@ -95,7 +100,8 @@ pub(super) async fn show_page(
         label,
         number: mask.phone.map(Number::from),
         state: shown_state(&mask.state, is_confirmed),
-        progress: progress(&mask, is_confirmed, signed_in),
+        badge: if is_given_up { "cancelled" } else { shown_state(&mask.state, is_confirmed) },
+        progress: if is_given_up { GIVEN_UP.to_owned() } else { progress(&mask, is_confirmed, signed_in) },
         notes: notes(&mask),
         leads_to: number.as_ref().map(Number::from),
         made: moment(mask.requested_at, now, zone),
@@ -103,6 +109,7 @@ pub(super) async fn show_page(
             let most = app.settings().limits.minutes_a_month.0;
             format!("{} of {most} minutes", (talked + 59) / 60)
         }),
+        may_cancel: mask.state == MaskState::Requested && !is_given_up,
         may_pause: mask.pause(StoppedBy::Owner).is_ok() && mask.state == MaskState::Active,
         may_resume: mask.state == (MaskState::Paused { by: StoppedBy::Owner }),
         may_restore: mask.restore(now).is_ok() && (number.is_some() || !restore_onto.is_empty()),

@@ -9,8 +9,6 @@ use maskline::app::keeping::Keeping;
 use maskline::app::{App, Pools, Settings};
 use maskline::carrier::tropo::webhook::Proof;
 use maskline::db::Db;
-use maskline::mail::Mailer;
-use maskline::seal::RootKeys;
 use maskline::secrets::{self, Secret};
 use maskline::web;
 use serde_json::json;
@@ -44,15 +42,10 @@ impl Beside {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut rules = first.app.settings().clone();
-        change(&mut rules);
         let line = Line::to(&first.database.url).await;
         line.is_alive(reaches_database);
-        let mailer = Mailer::folder(first.mail.clone(), "Maskline <maskline@example.com>").unwrap();
         let [pages, calls, work] = [4, 4, 2].map(|width| Db::new(&line.url, width));
-        let (pools, roots) = (Pools { pages, calls, work }, RootKeys::parse(keys).unwrap());
-        let app = App::new(pools, first.clock.clone(), &roots, first.tropo.clone(), mailer, rules);
-        let app = Arc::new(app);
+        let app = Arc::new(first.again(Pools { pages, calls, work }, keys, change));
         let state = folder.path().join("servers");
         let keeping = Keeping::open(&app, &state, "beside", FIRST_LOOK).await.unwrap();
         let settings = web::Settings {

@@ -20,6 +20,7 @@ use maskline::app::keeping::Keeping;
 use maskline::app::servers::Reach;
 use maskline::app::{App, Channels, Pools, Settings};
 use maskline::carrier::Channel;
+use maskline::carrier::tropo::arrangement::Addresses;
 use maskline::carrier::tropo::client::{Settings as TropoSettings, Tropo};
 use maskline::carrier::tropo::setup::{ApplicationWish, Partition};
 use maskline::carrier::tropo::webhook::{Network, Proof};
@@ -202,6 +203,19 @@ impl TestApp {
         }
     }
 
+    /// The same deployment with other rules, for what neither answers calls nor pages.
+    pub(crate) fn with_rules(&self, change: impl FnOnce(&mut Settings)) -> App {
+        self.again(Pools::one(Db::new(&self.database.url, 4)), &self.keys, change)
+    }
+
+    fn again(&self, pools: Pools, keys: &str, change: impl FnOnce(&mut Settings)) -> App {
+        let mut settings = self.app.settings().clone();
+        change(&mut settings);
+        let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
+        let roots = RootKeys::parse(keys).unwrap();
+        App::new(pools, self.clock.clone(), &roots, self.tropo.clone(), mailer, settings)
+    }
+
     /// Another server of the deployment.
     pub(crate) async fn beside(&self) -> Beside {
         Beside::start(self, &self.keys, |_| {}).await
@@ -366,5 +380,7 @@ async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> Tropo {
     let application = tropo.create_application(&wish(ours)).await.unwrap();
     let voice = tropo.create_launch_token(&application, Channel::Voice).await.unwrap();
     let text = tropo.create_launch_token(&application, Channel::Text).await.unwrap();
-    Tropo::new(settings(application, Some(voice), Some(text))).unwrap()
+    let here = format!("http://{ours}").parse().unwrap();
+    let addresses = Addresses::of(&here, &[Secret::new(WEBHOOK_KEY)]);
+    Tropo::new(settings(application, Some(voice), Some(text))).unwrap().reached_at(addresses)
 }
