@@ -5,6 +5,8 @@
 
 pub mod domain;
 
+pub mod failpoint;
+
 pub mod clock;
 pub mod seal;
 pub mod secrets;

@@ -9,6 +9,7 @@ use syn::visit::Visit;
 /// Each room of the house with the rooms it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("failpoint", &[]),
     ("clock", &["domain"]),
     ("secrets", &["domain"]),
     ("seal", &["domain", "secrets"]),
@@ -19,15 +20,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mail", &["domain"]),
     ("metrics", &["domain"]),
     ("db", &["domain", "metrics"]),
-    ("app", &["domain", "clock", "secrets", "seal", "carrier", "db", "disk", "mail", "metrics"]),
+    ("app", &["domain", "failpoint", "clock", "secrets", "seal", "carrier", "db", "disk", "mail", "metrics"]),
     ("web", &["domain", "secrets", "app", "carrier", "db", "metrics"]),
     ("worker", &["app"]),
     ("simulator", &["domain", "clock", "secrets"]),
-    ("config", &["domain", "secrets", "seal", "carrier", "mail", "telemetry"]),
+    ("config", &["domain", "failpoint", "secrets", "seal", "carrier", "mail", "telemetry"]),
     (
         "cli",
         &[
             "domain",
+            "failpoint",
             "clock",
             "secrets",
             "seal",
@@ -245,6 +247,21 @@ fn files_say_what_they_are_and_stay_short() {
         }
     }
     assert!(breaches.is_empty(), "{breaches:#?}");
+}
+
+#[test]
+fn every_point_at_which_a_process_can_be_ended_is_in_the_list_and_in_the_sources() {
+    let mut found = vec![];
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    let mut named = BTreeSet::new();
+    for path in found {
+        let text = fs::read_to_string(&path).unwrap();
+        let points = text.split("failpoint::here(\"").skip(1);
+        named.extend(points.map(|rest| rest.split('"').next().unwrap().to_owned()));
+    }
+    let listed: BTreeSet<String> = maskline::failpoint::NAMES.iter().map(ToString::to_string).collect();
+    assert_eq!(named, listed);
+    assert_eq!(listed.len(), maskline::failpoint::NAMES.len(), "a point is listed twice");
 }
 
 /// A file of more lines than this is two.

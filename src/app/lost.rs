@@ -14,6 +14,7 @@ use crate::domain::ids::{MaskId, OperationId};
 use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::user::EmailAddress;
+use crate::failpoint;
 use crate::secrets;
 
 /// How long a lost number is tried to be bought back.
@@ -44,12 +45,16 @@ enum Begin {
 impl App {
     /// Asks the carrier for the number that the mask lost.
     pub(super) async fn buy_back(&self, claimed: &Claimed) -> Result<(), DbError> {
+        failpoint::here("buy-back-begun");
         let number = match self.begin_to_buy_back(claimed).await? {
             Begin::Ask(number) => number,
             Begin::No(reason) => return self.settle(claimed, Next::Failed, Some(reason)).await,
             Begin::NotOurs => return Ok(()),
         };
-        let error = match self.carrier.buy(number).await {
+        failpoint::here("buy-back-noted");
+        let bought = self.carrier.buy(number).await;
+        failpoint::here("buy-back-asked");
+        let error = match bought {
             Ok(()) => return self.bought_back(claimed).await,
             Err(error) => error,
         };
@@ -82,6 +87,7 @@ impl App {
                 return Ok(Begin::No("another mask has the number"));
             }
             let ours = operations::set_chosen(conn, &claimed, &Chosen::Number(number))?;
+            failpoint::here("buy-back-written");
             Ok::<_, DbError>(if ours { Begin::Ask(number) } else { Begin::NotOurs })
         };
         self.db.transaction(work).await
@@ -96,9 +102,12 @@ impl App {
                 return Ok(None);
             }
             operations::settle(conn, claimed.id, &Next::Succeeded, None, now)?;
-            regain(conn, &mask, "bought back", now, rest)
+            let told = regain(conn, &mask, "bought back", now, rest)?;
+            failpoint::here("bought-back-written");
+            Ok::<_, DbError>(told)
         };
         let told = self.db.transaction(work).await?;
+        failpoint::here("bought-back-noted");
         self.tell_owner(told);
         Ok(())
     }

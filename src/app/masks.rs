@@ -10,6 +10,7 @@ use crate::db::operations::{self, Kind};
 use crate::db::{Connection, DbError, masks, numbers, users};
 use crate::domain::ids::{MaskId, NumberId, OperationId, UserId};
 use crate::domain::mask::{LabelTooLong, Mask, MaskState, StoppedBy, WrongState, label};
+use crate::failpoint;
 use crate::seal::Place;
 use crate::secrets;
 
@@ -121,6 +122,7 @@ impl App {
         };
         let carrier = self.carrier.name();
         let (key, operation) = (operations::buy_key(user, &wish.token), OperationId(secrets::random_uuid()));
+        failpoint::here("wish-begun");
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
             if let Some(known) = operations::mask_of_key(conn, &key)? {
@@ -135,9 +137,11 @@ impl App {
             masks::insert(conn, &mask)?;
             operations::insert(conn, operation, id, Kind::Buy, &key, now, now)?;
             audit::write(conn, now, Actor::User(user), "mask requested", id.0, "")?;
+            failpoint::here("wish-written");
             Ok(id)
         };
         let mask = self.db.transaction(work).await?;
+        failpoint::here("wish-noted");
         self.wake.notify_one();
         Ok(mask)
     }
@@ -167,12 +171,16 @@ impl App {
     /// The mask rings nobody from now on, on every server that the change has reached.
     pub async fn revoke_mask(&self, user: UserId, id: MaskId) -> Result<Reach, ChangeError> {
         let (now, rest) = (self.now(), self.settings.limits.rest);
+        failpoint::here("revoke-begun");
         let work = move |conn: &mut _| {
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
             mask.revoke(StoppedBy::Owner, now + rest)?;
-            Ok::<_, ChangeError>(revoke_held(conn, &mask, Actor::User(user), "", now, rest)?)
+            revoke_held(conn, &mask, Actor::User(user), "", now, rest)?;
+            failpoint::here("revoke-written");
+            Ok::<_, ChangeError>(())
         };
         self.db.transaction(work).await?;
+        failpoint::here("revoke-noted");
         Ok(self.reached().await)
     }
 
@@ -195,6 +203,7 @@ impl App {
         onto: Option<NumberId>,
     ) -> Result<Reach, ChangeError> {
         let (now, limits) = (self.now(), self.settings.limits.clone());
+        failpoint::here("restore-begun");
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
             // The number is held before the mask, as where a number is removed with its masks.
@@ -210,9 +219,12 @@ impl App {
             }
             masks::set_number(conn, id, number)?;
             masks::set_state(conn, id, &state, now)?;
-            Ok::<_, ChangeError>(audit::write(conn, now, Actor::User(user), "mask restored", id.0, "")?)
+            audit::write(conn, now, Actor::User(user), "mask restored", id.0, "")?;
+            failpoint::here("restore-written");
+            Ok::<_, ChangeError>(())
         };
         self.db.transaction(work).await?;
+        failpoint::here("restore-noted");
         Ok(self.reached().await)
     }
 

@@ -12,6 +12,7 @@ use crate::db::operations::{self, Claimed, Kind, Next};
 use crate::db::{DbError, masks};
 use crate::domain::mask::MaskState;
 use crate::domain::phone::PhoneNumber;
+use crate::failpoint;
 
 /// What has become of a mask that is to be released.
 enum Release {
@@ -27,9 +28,15 @@ impl App {
     /// Takes the operation that is most overdue and does what can be done about it now; `false` if none is due.
     pub async fn step(&self) -> Result<bool, DbError> {
         let now = self.now();
-        let Some(claimed) = self.db.transaction(move |conn| operations::claim(conn, now)).await? else {
-            return Ok(false);
+        let claim = move |conn: &mut _| {
+            let claimed = operations::claim(conn, now)?;
+            if claimed.is_some() {
+                failpoint::here("claim-written");
+            }
+            Ok::<_, DbError>(claimed)
         };
+        let Some(claimed) = self.db.transaction(claim).await? else { return Ok(false) };
+        failpoint::here("claim-noted");
         match claimed.kind {
             Kind::Buy if claimed.unclear => self.look_for_purchase(&claimed).await?,
             Kind::Buy => self.buy(&claimed).await?,
@@ -39,6 +46,7 @@ impl App {
     }
 
     async fn release(&self, claimed: &Claimed) -> Result<(), DbError> {
+        failpoint::here("release-begun");
         let number = match self.begin_release(claimed).await? {
             Release::Number(number) => number,
             Release::NotYet(until) => return self.settle(claimed, Next::Again(until), None).await,
@@ -46,7 +54,10 @@ impl App {
                 return self.settle(claimed, Next::Failed, Some("the mask does not rest any more")).await;
             }
         };
-        let error = match self.carrier.release(number).await {
+        failpoint::here("releasing-noted");
+        let given_back = self.carrier.release(number).await;
+        failpoint::here("release-asked");
+        let error = match given_back {
             Ok(()) => return self.released(claimed).await,
             Err(error) => error,
         };
@@ -70,6 +81,7 @@ impl App {
                 (MaskState::Resting { .. }, Some(phone)) => {
                     masks::set_state(conn, id, &MaskState::Releasing, now)?;
                     audit::write(conn, now, Actor::System, "mask releasing", id.0, "")?;
+                    failpoint::here("releasing-written");
                     Ok(Release::Number(phone))
                 }
                 _ => Ok::<_, DbError>(Release::NotWanted),
@@ -88,9 +100,13 @@ impl App {
             }
             masks::set_state(conn, id, &MaskState::Released, now)?;
             operations::settle(conn, claimed.id, &Next::Succeeded, None, now)?;
-            audit::write(conn, now, Actor::System, "mask released", id.0, "")
+            audit::write(conn, now, Actor::System, "mask released", id.0, "")?;
+            failpoint::here("release-written");
+            Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        failpoint::here("release-noted");
+        Ok(())
     }
 
     /// Notes how an operation goes on, unless another has claimed it meanwhile.
@@ -104,13 +120,17 @@ impl App {
             tracing::error!(operation = %claimed.id, mask = %claimed.mask, error, "an operation needs a person");
         }
         let (claimed, now, error) = (claimed.clone(), self.now(), error.map(str::to_owned));
+        failpoint::here("outcome-begun");
         let work = move |conn: &mut _| {
             if operations::hold(conn, &claimed)? {
                 operations::settle(conn, claimed.id, &next, error.as_deref(), now)?;
             }
-            Ok(())
+            failpoint::here("outcome-written");
+            Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        failpoint::here("outcome-noted");
+        Ok(())
     }
 }
 

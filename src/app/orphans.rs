@@ -15,6 +15,7 @@ use crate::domain::ids::{MaskId, OrphanId};
 use crate::domain::limits::Limits;
 use crate::domain::mask::MaskState;
 use crate::domain::phone::PhoneNumber;
+use crate::failpoint;
 
 /// How long after a wish failed its number is still its own.
 const TAKE_UP: TimeDelta = TimeDelta::days(1);
@@ -56,6 +57,9 @@ impl App {
         };
         let told = self.db.transaction(work).await?;
         let is_taken = told.is_some();
+        if is_taken {
+            failpoint::here("orphan-taken-noted");
+        }
         self.tell_owner(told);
         Ok(is_taken)
     }
@@ -72,7 +76,9 @@ impl App {
             Begin::Ask(number) => number,
             Begin::Not(fate) => return Ok(fate),
         };
+        failpoint::here("orphan-releasing-noted");
         let asked = self.carrier.release(number).await;
+        failpoint::here("orphan-asked");
         let (now, given) = (self.now(), asked.clone());
         let work = move |conn: &mut _| {
             if orphans::hold(conn, id)?.is_none_or(|orphan| orphan.state != OrphanState::Releasing) {
@@ -81,7 +87,9 @@ impl App {
             match given {
                 Ok(()) => {
                     orphans::end(conn, id, Ended::Released, now)?;
-                    audit::write(conn, now, actor, "orphan given back", id.0, "")
+                    audit::write(conn, now, actor, "orphan given back", id.0, "")?;
+                    failpoint::here("orphan-released-written");
+                    Ok(())
                 }
                 Err(error @ CarrierError::Refused(_)) => {
                     orphans::set_state(conn, id, OrphanState::NeedsPerson, Some(&error.to_string()))
@@ -90,6 +98,7 @@ impl App {
             }
         };
         self.db.transaction(work).await?;
+        failpoint::here("orphan-released-noted");
         Ok(match asked {
             Ok(()) => Fate::GivenBack,
             Err(error) => {
@@ -124,6 +133,7 @@ impl App {
             }
             orphans::set_state(conn, id, OrphanState::Releasing, None)?;
             audit::write(conn, now, actor, "orphan on its way back", id.0, "")?;
+            failpoint::here("orphan-releasing-written");
             Ok::<_, DbError>(Begin::Ask(number))
         };
         self.db.transaction(work).await
@@ -168,5 +178,6 @@ fn take_up_held(
         mask.id.0,
         "its failed wish had bought it after all",
     )?;
+    failpoint::here("orphan-taken-written");
     super::lost::told_back(conn, &mask, orphan.number)
 }

@@ -17,6 +17,7 @@ use crate::db::{DbError, masks, numbers, orphans, stops};
 use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::stop::{Spending, stops_purchases};
+use crate::failpoint;
 
 /// How long a wish is tried before its owner is told that it failed, or a person is called.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
@@ -55,6 +56,7 @@ enum Found {
 
 impl App {
     pub(super) async fn buy(&self, claimed: &Claimed) -> Result<(), DbError> {
+        failpoint::here("purchase-begun");
         let id = claimed.mask;
         let work = move |conn: &mut _| {
             Ok::<_, DbError>((masks::find_any(conn, id)?, operations::is_given_up(conn, id)?))
@@ -72,7 +74,9 @@ impl App {
         if self.purchases_are_stopped(&mask).await? {
             return self.fail(claimed, STOPPED, "purchases are stopped").await;
         }
-        let bought = match self.choose(claimed, &mask).await? {
+        let chosen = self.choose(claimed, &mask).await?;
+        failpoint::here("choice-noted");
+        let bought = match chosen {
             Found::Chosen(_, at) if at.elapsed() > FRESH => {
                 return self.settle(claimed, Next::Again(self.now()), Some("it stood still")).await;
             }
@@ -82,6 +86,7 @@ impl App {
             Found::Trouble(error) => return self.not_done(claimed, &error).await,
             Found::NotOurs => return Ok(()),
         };
+        failpoint::here("purchase-asked");
         match bought {
             Ok(number) => self.bought(claimed, &mask, number).await,
             // Somebody else was faster: another number, soon.
@@ -149,6 +154,7 @@ impl App {
     /// Chooses the first free number that nobody with us has, had of late, is about to have, or holds as a real number;
     /// in the same step it is written down, so that no two wishes choose the same.
     async fn choose_of(&self, claimed: &Claimed, free: Vec<PhoneNumber>) -> Result<Option<Found>, DbError> {
+        failpoint::here("choice-begun");
         let (claimed, since, sealer) = (claimed.clone(), self.now() - FALLOW, self.sealer.clone());
         let begun = Instant::now();
         let work = move |conn: &mut _| {
@@ -165,6 +171,7 @@ impl App {
                     continue;
                 }
                 let ours = operations::set_chosen(conn, &claimed, &choice)?;
+                failpoint::here("choice-written");
                 return Ok(Some(if ours { Found::Chosen(choice, begun) } else { Found::NotOurs }));
             }
             Ok::<_, DbError>(None)
@@ -188,6 +195,7 @@ impl App {
                 return Ok(Some(Found::Trouble(busy)));
             }
             let ours = operations::set_chosen(conn, &claimed, &choice)?;
+            failpoint::here("choice-written");
             Ok::<_, DbError>(Some(if ours { Found::Chosen(choice, begun) } else { Found::NotOurs }))
         };
         self.db.transaction(work).await
@@ -199,7 +207,10 @@ impl App {
             // It ended before a choice was written down, so nothing was asked for.
             return self.settle(claimed, Next::Again(self.now()), None).await;
         };
-        let owned = match self.carrier.owned().await {
+        failpoint::here("look-begun");
+        let owned = self.believable_list().await?;
+        failpoint::here("look-answered");
+        let owned = match owned {
             Ok(owned) => owned,
             Err(error) => {
                 let next = if self.now() - claimed.created_at > PATIENCE {
@@ -212,7 +223,9 @@ impl App {
         };
         let id = claimed.mask;
         let mask = self.db.transaction(move |conn| masks::find_any(conn, id)).await?;
-        match (self.purchase_among(chosen, owned).await?, mask) {
+        let found = self.purchase_among(chosen, owned).await?;
+        failpoint::here("look-compared");
+        match (found, mask) {
             (Some(number), Some(mask)) => self.bought(claimed, &mask, number).await,
             _ if claimed.absences + 1 >= ABSENCES => {
                 self.settle(claimed, Next::Again(self.now()), Some("the purchase was not made")).await
@@ -262,9 +275,12 @@ impl App {
             if let Some(mask) = masks::hold(conn, id)?.filter(|_| is_given_up) {
                 super::masks::revoke_held(conn, &mask, Actor::System, "it was given up", now, rest)?;
             }
-            Ok(())
+            failpoint::here("purchase-written");
+            Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        failpoint::here("purchase-noted");
+        Ok(())
     }
 
     /// What follows a purchase, or the search before it, that the carrier did not carry out.
@@ -305,9 +321,13 @@ impl App {
             let reason = given_up.map_or(reason, |mask| super::masks::why_given_up(&mask).to_owned());
             masks::set_state(conn, id, &MaskState::Failed { reason }, now)?;
             operations::settle(conn, claimed.id, &Next::Failed, Some(&error), now)?;
-            audit::write(conn, now, Actor::System, "mask failed", id.0, "")
+            audit::write(conn, now, Actor::System, "mask failed", id.0, "")?;
+            failpoint::here("failure-written");
+            Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        failpoint::here("failure-noted");
+        Ok(())
     }
 }
 

@@ -8,12 +8,14 @@ use uuid::Uuid;
 use super::App;
 use super::lost::{lose, regain};
 use super::orphans::Fate;
+use crate::carrier::CarrierError;
 use crate::db::audit::{self, Actor};
 use crate::db::orphans::{self, Ended};
 use crate::db::{Connection, DbError, masks, operations, reconciliation};
 use crate::domain::agreement::{self, Doubt, Ours, Plan, RELEASES_A_RUN};
 use crate::domain::ids::{MaskId, OrphanId};
 use crate::domain::phone::PhoneNumber;
+use crate::failpoint;
 use crate::secrets;
 
 pub use super::settings_there::SettingsThere;
@@ -132,9 +134,11 @@ impl App {
         let now = self.now();
         let begun = self.db.transaction(move |conn| reconciliation::begin(conn, now)).await?;
         let Some(round) = begun else { return Ok(Outcome::Busy) };
+        failpoint::here("comparison-begun");
         let outcome = self.compare(Some(round), how.believe).await;
         let settings = self.see_to_settings(Some(round)).await;
         self.db.transaction(move |conn| reconciliation::finish(conn, round)).await?;
+        failpoint::here("comparison-ended");
         Ok(outcome?.with(settings?))
     }
 
@@ -142,7 +146,10 @@ impl App {
     async fn compare(&self, round: Option<i64>, believe: bool) -> Result<Outcome, DbError> {
         let now = self.now();
         let before = self.db.transaction(move |conn| reconciliation::ours(conn, now)).await?;
-        let list = match self.carrier.owned().await {
+        failpoint::here("rows-read");
+        let list = self.carrier.owned().await;
+        failpoint::here("list-answered");
+        let list = match list {
             Ok(list) => list,
             Err(error) => {
                 let text = format!("the carrier's list could not be read: {error}");
@@ -165,6 +172,21 @@ impl App {
                 Ok(Outcome::Compared(report))
             }
         }
+    }
+
+    /// The carrier's list of our numbers. One that lacks what our masks hold says nothing of what else it lacks, and
+    /// counts as one that could not be read.
+    pub(super) async fn believable_list(&self) -> Result<Result<Vec<PhoneNumber>, CarrierError>, DbError> {
+        let now = self.now();
+        let ours = move |conn: &mut Connection| reconciliation::ours(conn, now);
+        let before = self.db.transaction(ours).await?;
+        let list = match self.carrier.owned().await {
+            Ok(list) => list,
+            Err(error) => return Ok(Err(error)),
+        };
+        let after = self.db.transaction(ours).await?;
+        let doubt = agreement::doubt(&before, &after, &list, None);
+        Ok(doubt.map_or(Ok(list), |doubt| Err(CarrierError::Unavailable(doubt.to_string()))))
     }
 
     /// In one transaction: reads our rows again, compares, and notes what follows.
@@ -209,9 +231,11 @@ impl App {
                 operations::read_back_again(conn, now)?;
                 reconciliation::note_good(conn, list.len(), now)?;
             }
+            failpoint::here("comparison-written");
             Ok::<_, DbError>(Compared::Planned(Box::new(Planned { plan, after, told })))
         };
         let compared = self.db.transaction(work).await?;
+        failpoint::here("comparison-noted");
         self.wake.notify_one();
         Ok(compared)
     }
@@ -255,9 +279,11 @@ impl App {
             {
                 reconciliation::note_alarm(conn, &text, size, now)?;
             }
+            failpoint::here("alarm-written");
             Ok::<_, DbError>(())
         };
         self.db.transaction(work).await?;
+        failpoint::here("alarm-noted");
         tracing::error!(%alarm, "the carrier and our rows were not compared");
         Ok(Outcome::NotCompared { alarm, may_be_right: size.is_some() })
     }

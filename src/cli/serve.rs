@@ -47,6 +47,8 @@ pub(super) fn serve() -> Result<(), CliError> {
     let inherited = inherited::take()?;
     let config = config::Serve::read(&environment::read()?)?;
     telemetry::start(&config.log);
+    #[cfg(debug_assertions)]
+    config.failpoint.into_iter().for_each(crate::failpoint::arm);
     let runtime = compose::runtime()?;
     let mut stop = Stop::listen(&runtime)?;
     let listener = match inherited {

@@ -59,6 +59,9 @@ pub struct Serve {
     pub metrics: Option<SocketAddr>,
     /// What is logged.
     pub log: telemetry::Settings,
+    /// Where it ends as if it were killed.
+    #[cfg(debug_assertions)]
+    pub failpoint: Option<crate::failpoint::Point>,
 }
 
 impl Serve {
@@ -84,6 +87,8 @@ impl Serve {
         let simulator_url = sections::simulator_url(&mut reader);
         let metrics = sections::metrics_listen(&mut reader);
         let log = sections::log(&mut reader);
+        #[cfg(debug_assertions)]
+        let failpoint = reader.optional(names::FAILPOINT, "a point", crate::failpoint::Point::parse);
         let read = || {
             Some(Self {
                 site: site?,
@@ -99,6 +104,8 @@ impl Serve {
                 simulator_url,
                 metrics,
                 log: log?,
+                #[cfg(debug_assertions)]
+                failpoint,
             })
         };
         let read = read();

@@ -42,7 +42,10 @@ pub(super) const SETTINGS: &[(&str, Option<&str>)] = &[
     ("MASKLINE_LOG_FORMAT", Some("json")),
 ];
 
-/// All names, the limits too.
+/// Where a debug build ends, for tests; a release build knows no such setting.
+pub(super) const FAILPOINT: &str = "MASKLINE_FAILPOINT";
+
+/// All names that an operator may set, the limits too.
 pub fn all() -> impl Iterator<Item = &'static str> {
     SETTINGS.iter().map(|(name, _)| *name).chain(LIMITS.iter().map(|limit| limit.name))
 }
@@ -59,7 +62,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 
 /// Whether it is a setting.
 pub(super) fn is_known(name: &str) -> bool {
-    all().any(|known| known == name)
+    all().any(|known| known == name) || cfg!(debug_assertions) && name == FAILPOINT
 }
 
 /// The setting that was probably meant.

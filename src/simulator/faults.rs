@@ -31,6 +31,12 @@ pub(crate) enum Kind {
     ServerErrorAfter,
     /// Nothing is done; the answer is a page for people.
     Html,
+    /// It is done; the answer is a page for people all the same.
+    HtmlAfter,
+    /// It is done; the connection breaks in the middle of the answer.
+    Truncated,
+    /// It is done; the answer is JSON, but none that was asked for.
+    OtherJson,
     /// Nothing is done; the connection breaks.
     ResetBefore,
     /// It is done; the connection breaks instead of an answer.
@@ -131,16 +137,19 @@ pub(crate) async fn strike(
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let instead = match fault.kind {
-        Kind::Slow | Kind::ServerErrorAfter | Kind::ResetAfter => {
+        Kind::Slow
+        | Kind::ServerErrorAfter
+        | Kind::HtmlAfter
+        | Kind::Truncated
+        | Kind::OtherJson
+        | Kind::ResetAfter => {
             return after_the_effect(&fault, next.call(request).await?.map_into_boxed_body()).await;
         }
         Kind::EmptyList | Kind::HalfList | Kind::DoubledList | Kind::AccountList => {
             return with_another_list(fault.kind, next.call(request).await?.map_into_boxed_body()).await;
         }
         Kind::ServerError => server_error(),
-        Kind::Html => HttpResponse::Ok()
-            .content_type("text/html; charset=utf-8")
-            .body("<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>"),
+        Kind::Html => page_for_people(),
         Kind::ResetBefore => broken(),
         Kind::NoneFree => reply::refused(&Refusal::NoneFree),
         Kind::Unauthorized => reply::unauthorized(),
@@ -156,6 +165,9 @@ async fn after_the_effect(
     match fault.kind {
         Kind::ServerErrorAfter => Ok(response.into_response(server_error())),
         Kind::ResetAfter => Ok(response.into_response(broken())),
+        Kind::HtmlAfter => Ok(response.into_response(page_for_people())),
+        Kind::OtherJson => Ok(response.into_response(HttpResponse::Ok().json(json!({"status": "queued"})))),
+        Kind::Truncated => Ok(truncated(response).await),
         _ => {
             tokio::time::sleep(Duration::from_millis(fault.milliseconds)).await;
             Ok(response)
@@ -189,12 +201,30 @@ async fn with_another_list(
     Ok(ServiceResponse::new(request, HttpResponse::Ok().json(list)))
 }
 
+/// The first half of the answer; without one, none at all.
+async fn truncated(response: ServiceResponse) -> ServiceResponse {
+    let (request, answer) = response.into_parts();
+    let mut half = HttpResponse::build(answer.status());
+    let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap_or_default();
+    let parts = [Ok(body.slice(..body.len() / 2)), Err(reset())];
+    ServiceResponse::new(request, half.content_type("application/json").streaming(stream::iter(parts)))
+}
+
+fn page_for_people() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body("<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>")
+}
+
 fn server_error() -> HttpResponse {
     HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR).json(json!({"error": "internal server error"}))
 }
 
 /// An answer that breaks the connection before its first byte.
 fn broken() -> HttpResponse {
-    let error = io::Error::new(io::ErrorKind::ConnectionReset, "switched on at /simulator/faults");
-    HttpResponse::Ok().streaming(stream::iter([Err::<Bytes, _>(error)]))
+    HttpResponse::Ok().streaming(stream::iter([Err::<Bytes, _>(reset())]))
+}
+
+fn reset() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, "switched on at /simulator/faults")
 }

@@ -1,6 +1,7 @@
 //! A browser without a script: keeps cookies, fills forms, follows nothing by itself.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Response, redirect};
@@ -82,6 +83,11 @@ impl Client {
     pub(crate) fn new(base: String) -> Self {
         let http = reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
         Self { base, http, cookies: BTreeMap::new(), extra: vec![] }
+    }
+
+    /// The same browser at another server of the deployment.
+    pub(crate) fn at_server(&self, address: SocketAddr) -> Self {
+        Self { base: format!("http://{address}"), ..self.clone() }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,7 +1,7 @@
 //! A database per test, copied from one that was migrated once, in a cluster that ends with this process.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use maskline::cluster::{self, Cluster};
 use maskline::db;
@@ -21,12 +21,27 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) struct Database {
     pub(crate) url: String,
+    /// A connection to look at rows by, for as long as it lives.
+    looking: Arc<Mutex<Option<diesel::PgConnection>>>,
 }
 
 impl Database {
     /// A migrated database.
     pub(crate) async fn create() -> Self {
         Self::copy_of("template_of_tests").await
+    }
+
+    /// A migrated database in a cluster of a test's own.
+    pub(crate) async fn of(cluster: &Arc<Cluster>) -> Self {
+        let cluster = cluster.clone();
+        tokio::task::spawn_blocking(move || {
+            let url = cluster.url("maskline");
+            db::execute(&cluster.url("postgres"), "CREATE DATABASE maskline").unwrap();
+            db::migrate(&url).unwrap();
+            Self { url, looking: Arc::default() }
+        })
+        .await
+        .unwrap()
     }
 
     /// A database without tables.
@@ -39,7 +54,7 @@ impl Database {
             let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
             let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
             db::execute(&CLUSTER.url("postgres"), &statement).unwrap();
-            Self { url: CLUSTER.url(&name) }
+            Self { url: CLUSTER.url(&name), looking: Arc::default() }
         })
         .await
         .unwrap()
@@ -47,7 +62,7 @@ impl Database {
 
     /// The rows of a query, each as text with `|` between its columns.
     pub(crate) async fn rows(&self, query: &str) -> Vec<String> {
-        let (url, query) = (self.url.clone(), query.to_owned());
+        let (url, query, looking) = (self.url.clone(), query.to_owned(), self.looking.clone());
         tokio::task::spawn_blocking(move || {
             use diesel::prelude::*;
             #[derive(diesel::QueryableByName)]
@@ -55,9 +70,17 @@ impl Database {
                 #[diesel(sql_type = diesel::sql_types::Text)]
                 row: String,
             }
-            let mut conn = diesel::PgConnection::establish(&url).unwrap();
             let query = format!("SELECT coalesce(array_to_string(ARRAY(SELECT value FROM json_each_text(row_to_json(q))), '|', '∅'), '') AS row FROM ({query}) q");
-            let rows: Vec<Row> = diesel::sql_query(query).load(&mut conn).unwrap();
+            let mut looking = looking.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = looking.take().and_then(|mut conn| {
+                let rows: Option<Vec<Row>> = diesel::sql_query(&query).load(&mut conn).ok();
+                rows.map(|rows| (rows, conn))
+            });
+            let (rows, conn) = known.unwrap_or_else(|| {
+                let mut conn = diesel::PgConnection::establish(&url).unwrap();
+                (diesel::sql_query(&query).load(&mut conn).unwrap(), conn)
+            });
+            *looking = Some(conn);
             rows.into_iter().map(|row| row.row).collect()
         })
         .await
@@ -116,6 +139,26 @@ impl Database {
         });
         is_held.await.unwrap();
         let_go
+    }
+
+    /// Takes every connection that the database has to give, and sends away whoever has one, until the answer is
+    /// dropped.
+    pub(crate) async fn crowd(&self) -> Vec<diesel::PgConnection> {
+        use diesel::RunQueryDsl as _;
+        use diesel::connection::Connection as _;
+        let url = format!("{}&application_name=crowd", self.url);
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                      WHERE backend_type = 'client backend' AND application_name <> 'crowd'";
+        let crowd = move || {
+            let mut crowd = vec![];
+            loop {
+                crowd.extend(std::iter::from_fn(|| diesel::PgConnection::establish(&url).ok()));
+                if diesel::sql_query(others).execute(&mut crowd[0]).unwrap() == 0 {
+                    return crowd;
+                }
+            }
+        };
+        tokio::task::spawn_blocking(crowd).await.unwrap()
     }
 
     /// Makes the database refuse everybody, or takes them again.

@@ -5,7 +5,9 @@ mod beside;
 mod client;
 mod database;
 mod line;
+mod people;
 mod program;
+mod settling;
 mod simulated;
 
 use std::net::{SocketAddr, TcpListener};
@@ -38,7 +40,9 @@ pub(crate) use beside::{Beside, called};
 pub(crate) use client::{Client, Page};
 pub(crate) use database::Database;
 pub(crate) use line::Line;
+pub(crate) use people::Person;
 pub(crate) use program::{Installation, Running, free_address, is_alive, send};
+pub(crate) use settling::{calls, settle, stranger};
 pub(crate) use simulated::Simulated;
 
 /// A real number that people in tests have, and somebody who calls.
@@ -85,6 +89,8 @@ pub(crate) struct Options {
     pub(crate) keys: String,
     /// Whether Maskline's pages lead to the simulator, as in a development start.
     pub(crate) development: bool,
+    /// A database that is there already.
+    pub(crate) database: Option<Database>,
 }
 
 impl Default for Options {
@@ -100,6 +106,7 @@ impl Default for Options {
             webhook_networks: vec![],
             keys: RootKeys::generate(),
             development: false,
+            database: None,
         }
     }
 }
@@ -134,7 +141,10 @@ impl TestApp {
         )
         .unwrap();
         let tropo = Arc::new(set_up(simulator.address(), address).await);
-        let database = Database::create().await;
+        let database = match options.database {
+            Some(database) => database,
+            None => Database::create().await,
+        };
         let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
         let settings = Settings {
             public_url: public_url.clone(),
@@ -209,6 +219,16 @@ impl TestApp {
     /// Another server of the deployment.
     pub(crate) async fn beside(&self) -> Beside {
         Beside::start(self, &self.keys, |_| {}).await
+    }
+
+    /// Another worker of the deployment, which routes no calls and whose clock is wrong by so much.
+    pub(crate) fn worker(&self, wrong: TimeDelta) -> (App, Clock) {
+        let clock = Clock::by_hand(self.clock.now() + wrong);
+        let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
+        let roots = RootKeys::parse(&self.keys).unwrap();
+        let [pages, calls, work] = [4, 1, 4].map(|width| Db::new(&self.database.url, width));
+        let (pools, settings) = (Pools { pages, calls, work }, self.app.settings().clone());
+        (App::new(pools, clock.clone(), &roots, self.tropo.clone(), mailer, settings), clock)
     }
 
     /// Waits until the servers know all that is in the database, also what a test wrote there.
@@ -302,7 +322,9 @@ impl TestApp {
         let seconds = time.num_seconds();
         let statement =
             format!("UPDATE operations SET lease_until = lease_until - interval '{seconds} seconds'");
-        self.database.execute(&statement).await;
+        self.database
+            .execute(&format!("{statement}; {}", statement.replace("operations", "reconciliation")))
+            .await;
     }
 
     /// The carrier is gone: nothing listens at its address any more.
