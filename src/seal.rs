@@ -191,6 +191,11 @@ impl Sealer {
         self.keys[self.writing].caller_lookup(mask, caller)
     }
 
+    /// The one to write among those of [`Sealer::caller_lookups`].
+    pub fn to_write(&self, lookups: &[[u8; 32]]) -> Option<[u8; 32]> {
+        lookups.get(self.writing).copied()
+    }
+
     /// The digests to look for a caller of a mask by, one for each key.
     pub fn caller_lookups(&self, mask: Uuid, caller: PhoneNumber) -> Vec<[u8; 32]> {
         self.keys.iter().map(|keys| keys.caller_lookup(mask, caller)).collect()
@@ -291,6 +296,7 @@ mod tests {
             let callers = [&before, &after].map(|one| one.caller_lookup(ROW, number()));
             assert_eq!(both.caller_lookups(ROW, number()), callers);
             assert_eq!(both.caller_lookup(ROW, number()), callers[usize::from(writes) - 1]);
+            assert_eq!(both.to_write(&callers), Some(callers[usize::from(writes) - 1]));
         }
         assert_eq!(after.open(&sealed, place), Err(DoesNotOpen));
     }

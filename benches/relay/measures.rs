@@ -108,11 +108,7 @@ fn cost(process: u32, round: impl FnOnce() -> anyhow::Result<Round>) -> anyhow::
 }
 
 /// How long callers wait at a steady load, while all is well and while it is not.
-pub(crate) fn patience(
-    beside: &Beside<'_>,
-    database: &mut Database,
-    report: &mut Report,
-) -> anyhow::Result<()> {
+pub(crate) fn patience(beside: &Beside<'_>, database: &Database, report: &mut Report) -> anyhow::Result<()> {
     let calls = || steady(&beside.load, &beside.server.webhook(), beside.masks, STEADY);
     report.latency(
         "bare actix handler, 200 calls a second",
@@ -130,7 +126,6 @@ pub(crate) fn patience(
     let away = calls()?;
     report.latency("… while PostgreSQL is stopped", away, &twice);
     let starting = std::thread::scope(|scope| {
-        let database = &*database;
         let start = scope.spawn(move || database.start().map_err(|error| error.to_string()));
         let round = calls();
         (start.join(), round)

@@ -147,7 +147,7 @@ impl App {
         let recent = book.recent((entry.mask, entry.user), &lookups, now, limits.talking);
         let decision = decide(facts, caller, recent, limits);
         let decided = Decided::from(decision);
-        let digest = caller.number.map(|number| self.sealer.caller_lookup(entry.mask.0, number));
+        let digest = self.sealer.to_write(&lookups);
         let is_over = decided != Decided::Connected;
         let mask = (entry.mask, entry.user);
         book.add(&BookedCall { id, mask, caller: digest, decided, at: now, is_over }, now);

@@ -4,6 +4,7 @@
 //! calls in memory is filled before the first record is written, and hears from here what other servers recorded.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -22,13 +23,18 @@ use crate::domain::call_book::BookedCall;
 use crate::domain::ids::{CallId, ServerId};
 
 /// For how long records are gathered before they are written together.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(40);
 /// How long it sleeps when nothing wakes it.
 const NAP: Duration = Duration::from_millis(250);
 /// How many records are written in one transaction.
 const TOGETHER: usize = 2_000;
 /// How many may wait for the database in memory until they go to the disk.
 const WAITING: usize = 8_192;
+/// How many records a second are too many for a database that may run on the same machine: calls come first, and what
+/// happens to them goes to the disk until fewer come.
+const BUSY: f64 = 8_000.0;
+/// How long it counts as busy then.
+const CALMING: Duration = Duration::from_millis(500);
 /// How long the database is left alone after it has failed.
 const REST: Duration = Duration::from_secs(1);
 /// How often other servers' records are asked for.
@@ -72,6 +78,8 @@ pub struct RecordKeeper {
     /// Up to which record others were heard.
     heard: Arc<AtomicI64>,
     rests_until: Instant,
+    busy_until: Instant,
+    took_at: Instant,
     hears_at: Instant,
     tries_at: Instant,
     sweeps_at: Instant,
@@ -91,6 +99,8 @@ impl RecordKeeper {
             is_filled: false,
             heard: Arc::default(),
             rests_until: now,
+            busy_until: now,
+            took_at: now,
             hears_at: now,
             tries_at: now,
             sweeps_at: now + SWEEP,
@@ -116,10 +126,11 @@ impl RecordKeeper {
     fn turn(&mut self) {
         self.take();
         let now = Instant::now();
-        if self.job.is_none() && now >= self.rests_until {
+        if self.job.is_none() && now >= self.rests_until.max(self.busy_until) {
             self.begin(now);
         }
-        let goes_to_disk = !self.spool.is_empty() || now < self.rests_until || !self.is_filled;
+        let is_taken = self.is_filled && now >= self.rests_until.max(self.busy_until);
+        let goes_to_disk = !self.spool.is_empty() || !is_taken;
         if goes_to_disk && !self.waiting.is_empty() || self.waiting.len() > WAITING {
             let waiting = std::mem::take(&mut self.waiting);
             self.lay_down(&waiting);
@@ -132,7 +143,12 @@ impl RecordKeeper {
     }
 
     fn take(&mut self) {
-        let told = self.app.recorder.take();
+        let (told, now) = (self.app.recorder.take(), Instant::now());
+        let seconds = (now - self.took_at).max(GATHER).as_secs_f64();
+        self.took_at = now;
+        if f64::from(u32::try_from(told.len()).unwrap_or(u32::MAX)) > BUSY * seconds {
+            self.busy_until = now + CALMING;
+        }
         let sealer = &self.app.sealer;
         self.waiting.extend(told.into_iter().map(|told| told.record(sealer)));
     }
@@ -264,7 +280,7 @@ impl RecordKeeper {
         loop {
             self.turn();
             let is_done = self.job.is_none() && self.waiting.is_empty();
-            if is_done || Instant::now() < self.rests_until {
+            if is_done || Instant::now() < self.rests_until.max(self.busy_until) {
                 break;
             }
             match tokio::time::timeout_at(until, done(&mut self.job)).await {
@@ -296,31 +312,41 @@ async fn done(job: &mut Option<(Job, Instant, JoinHandle<Done>)>) -> Done {
 
 /// Writes records, some thousand at a time. One that the database does not take for its own sake is left out, so that it
 /// holds up no others.
-async fn write(app: &App, server: ServerId, records: &[Record]) -> Done {
+async fn write(app: &App, server: ServerId, records: &Arc<Vec<Record>>) -> Done {
     let mut missing = Vec::new();
-    for some in records.chunks(TOGETHER) {
-        match write_together(&app.calls_db, server, some.to_vec()).await {
+    for first in (0..records.len()).step_by(TOGETHER) {
+        let some = first..records.len().min(first + TOGETHER);
+        match write_together(&app.calls_db, server, records.clone(), some.clone()).await {
             Ok(more) => missing.extend(more),
             Err(DbError::Unavailable(why)) => return Err(DbError::Unavailable(why)),
-            Err(_) => {
-                for record in some {
-                    match write_together(&app.calls_db, server, vec![record.clone()]).await {
-                        Ok(more) => missing.extend(more),
-                        Err(DbError::Unavailable(why)) => return Err(DbError::Unavailable(why)),
-                        Err(error) => {
-                            tracing::error!(%error, call = %record.call(), "the database does not take a record");
-                            app.recorder.lose(1);
-                        }
-                    }
-                }
+            Err(_) => missing.extend(write_one_by_one(app, server, records, some).await?),
+        }
+    }
+    Ok(missing)
+}
+
+async fn write_one_by_one(
+    app: &App,
+    server: ServerId,
+    records: &Arc<Vec<Record>>,
+    some: Range<usize>,
+) -> Done {
+    let mut missing = Vec::new();
+    for one in some {
+        match write_together(&app.calls_db, server, records.clone(), one..one + 1).await {
+            Ok(more) => missing.extend(more),
+            Err(DbError::Unavailable(why)) => return Err(DbError::Unavailable(why)),
+            Err(error) => {
+                tracing::error!(%error, call = %records[one].call(), "the database does not take a record");
+                app.recorder.lose(1);
             }
         }
     }
     Ok(missing)
 }
 
-async fn write_together(db: &Db, server: ServerId, records: Vec<Record>) -> Done {
-    db.transaction(move |conn| records::write(conn, server, &records)).await
+async fn write_together(db: &Db, server: ServerId, records: Arc<Vec<Record>>, some: Range<usize>) -> Done {
+    db.transaction(move |conn| records::write(conn, server, &records[some])).await
 }
 
 /// Fills the book with what was recorded in the last day, whoever recorded it.
