@@ -280,7 +280,7 @@ impl App {
     pub async fn end_overlong_calls(&self) -> Result<usize, DbError> {
         let now = self.now();
         let before = now - self.settings.limits.talking - self.settings.limits.ringing;
-        let overlong = self.db.transaction(move |conn| calls::overlong(conn, before)).await?;
+        let overlong = self.work_db.transaction(move |conn| calls::overlong(conn, before)).await?;
         let mut ended = 0;
         for (call, event_key) in overlong {
             if let Some(session) = event_key.strip_prefix(EVENT_PREFIX)
@@ -289,7 +289,7 @@ impl App {
                 tracing::warn!(%call, %error, "a call that is too long was not ended");
                 continue;
             }
-            self.db.transaction(move |conn| calls::set_cut(conn, call, now)).await?;
+            self.work_db.transaction(move |conn| calls::set_cut(conn, call, now)).await?;
             ended += 1;
         }
         Ok(ended)

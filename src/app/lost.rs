@@ -90,7 +90,7 @@ impl App {
             failpoint::here("buy-back-written");
             Ok::<_, DbError>(if ours { Begin::Ask(number) } else { Begin::NotOurs })
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 
     /// The mask is what it was before, and its owner is told.
@@ -106,7 +106,7 @@ impl App {
             failpoint::here("bought-back-written");
             Ok::<_, DbError>(told)
         };
-        let told = self.db.transaction(work).await?;
+        let told = self.work_db.transaction(work).await?;
         failpoint::here("bought-back-noted");
         self.tell_owner(told);
         Ok(())

@@ -35,7 +35,7 @@ impl App {
             }
             Ok::<_, DbError>(claimed)
         };
-        let Some(claimed) = self.db.transaction(claim).await? else { return Ok(false) };
+        let Some(claimed) = self.work_db.transaction(claim).await? else { return Ok(false) };
         failpoint::here("claim-noted");
         match claimed.kind {
             Kind::Buy if claimed.unclear => self.look_for_purchase(&claimed).await?,
@@ -87,7 +87,7 @@ impl App {
                 _ => Ok::<_, DbError>(Release::NotWanted),
             }
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 
     async fn released(&self, claimed: &Claimed) -> Result<(), DbError> {
@@ -104,7 +104,7 @@ impl App {
             failpoint::here("release-written");
             Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await?;
+        self.work_db.transaction(work).await?;
         failpoint::here("release-noted");
         Ok(())
     }
@@ -128,7 +128,7 @@ impl App {
             failpoint::here("outcome-written");
             Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await?;
+        self.work_db.transaction(work).await?;
         failpoint::here("outcome-noted");
         Ok(())
     }

@@ -55,7 +55,7 @@ impl App {
             let Some(mask) = wish_for(conn, id, now)? else { return Ok(None) };
             take_up_held(conn, id, mask, &limits, now)
         };
-        let told = self.db.transaction(work).await?;
+        let told = self.work_db.transaction(work).await?;
         let is_taken = told.is_some();
         if is_taken {
             failpoint::here("orphan-taken-noted");
@@ -67,7 +67,7 @@ impl App {
     /// Whether a wish that failed had asked for the orphan.
     pub(super) async fn is_wished_for(&self, id: OrphanId) -> Result<bool, DbError> {
         let now = self.now();
-        Ok(self.db.transaction(move |conn| wish_for(conn, id, now)).await?.is_some())
+        Ok(self.work_db.transaction(move |conn| wish_for(conn, id, now)).await?.is_some())
     }
 
     /// Gives the orphan back to the carrier, on whose wish it may be.
@@ -97,7 +97,7 @@ impl App {
                 Err(error) => orphans::set_state(conn, id, OrphanState::Releasing, Some(&error.to_string())),
             }
         };
-        self.db.transaction(work).await?;
+        self.work_db.transaction(work).await?;
         failpoint::here("orphan-released-noted");
         Ok(match asked {
             Ok(()) => Fate::GivenBack,
@@ -136,7 +136,7 @@ impl App {
             failpoint::here("orphan-releasing-written");
             Ok::<_, DbError>(Begin::Ask(number))
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 }
 

@@ -61,7 +61,7 @@ impl App {
         let work = move |conn: &mut _| {
             Ok::<_, DbError>((masks::find_any(conn, id)?, operations::is_given_up(conn, id)?))
         };
-        let (mask, is_given_up) = self.db.transaction(work).await?;
+        let (mask, is_given_up) = self.work_db.transaction(work).await?;
         if is_given_up {
             return self.fail(claimed, "", "it was given up").await;
         }
@@ -104,7 +104,7 @@ impl App {
             let spending = Spending { carrier, countries: &[country], user };
             Ok::<_, DbError>(stops_purchases(&stops::all(conn)?, spending))
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 
     /// Chooses a free number of the wanted area, or else of another of the country: the same state first.
@@ -176,7 +176,7 @@ impl App {
             }
             Ok::<_, DbError>(None)
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 
     /// Chooses any number of a prefix. What came of it can be read back only if nobody else does so meanwhile.
@@ -198,7 +198,7 @@ impl App {
             failpoint::here("choice-written");
             Ok::<_, DbError>(Some(if ours { Found::Chosen(choice, begun) } else { Found::NotOurs }))
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 
     /// Reads back whether a purchase was made, after nobody could tell.
@@ -222,7 +222,7 @@ impl App {
             }
         };
         let id = claimed.mask;
-        let mask = self.db.transaction(move |conn| masks::find_any(conn, id)).await?;
+        let mask = self.work_db.transaction(move |conn| masks::find_any(conn, id)).await?;
         let found = self.purchase_among(chosen, owned).await?;
         failpoint::here("look-compared");
         match (found, mask) {
@@ -251,7 +251,7 @@ impl App {
             known.extend(orphans::open_of(conn, &owned)?);
             Ok::<_, DbError>(owned.into_iter().find(|number| !known.contains(number)))
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 
     async fn bought(&self, claimed: &Claimed, mask: &Mask, number: PhoneNumber) -> Result<(), DbError> {
@@ -278,7 +278,7 @@ impl App {
             failpoint::here("purchase-written");
             Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await?;
+        self.work_db.transaction(work).await?;
         failpoint::here("purchase-noted");
         Ok(())
     }
@@ -325,7 +325,7 @@ impl App {
             failpoint::here("failure-written");
             Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await?;
+        self.work_db.transaction(work).await?;
         failpoint::here("failure-noted");
         Ok(())
     }

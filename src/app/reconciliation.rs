@@ -132,12 +132,12 @@ impl App {
             return Ok(outcome.with(self.see_to_settings(None).await?));
         }
         let now = self.now();
-        let begun = self.db.transaction(move |conn| reconciliation::begin(conn, now)).await?;
+        let begun = self.work_db.transaction(move |conn| reconciliation::begin(conn, now)).await?;
         let Some(round) = begun else { return Ok(Outcome::Busy) };
         failpoint::here("comparison-begun");
         let outcome = self.compare(Some(round), how.believe).await;
         let settings = self.see_to_settings(Some(round)).await;
-        self.db.transaction(move |conn| reconciliation::finish(conn, round)).await?;
+        self.work_db.transaction(move |conn| reconciliation::finish(conn, round)).await?;
         failpoint::here("comparison-ended");
         Ok(outcome?.with(settings?))
     }
@@ -145,7 +145,7 @@ impl App {
     /// Compares; with the number of a round, does what follows.
     async fn compare(&self, round: Option<i64>, believe: bool) -> Result<Outcome, DbError> {
         let now = self.now();
-        let before = self.db.transaction(move |conn| reconciliation::ours(conn, now)).await?;
+        let before = self.work_db.transaction(move |conn| reconciliation::ours(conn, now)).await?;
         failpoint::here("rows-read");
         let list = self.carrier.owned().await;
         failpoint::here("list-answered");
@@ -179,12 +179,12 @@ impl App {
     pub(super) async fn believable_list(&self) -> Result<Result<Vec<PhoneNumber>, CarrierError>, DbError> {
         let now = self.now();
         let ours = move |conn: &mut Connection| reconciliation::ours(conn, now);
-        let before = self.db.transaction(ours).await?;
+        let before = self.work_db.transaction(ours).await?;
         let list = match self.carrier.owned().await {
             Ok(list) => list,
             Err(error) => return Ok(Err(error)),
         };
-        let after = self.db.transaction(ours).await?;
+        let after = self.work_db.transaction(ours).await?;
         let doubt = agreement::doubt(&before, &after, &list, None);
         Ok(doubt.map_or(Ok(list), |doubt| Err(CarrierError::Unavailable(doubt.to_string()))))
     }
@@ -234,7 +234,7 @@ impl App {
             failpoint::here("comparison-written");
             Ok::<_, DbError>(Compared::Planned(Box::new(Planned { plan, after, told })))
         };
-        let compared = self.db.transaction(work).await?;
+        let compared = self.work_db.transaction(work).await?;
         failpoint::here("comparison-noted");
         self.wake.notify_one();
         Ok(compared)
@@ -282,7 +282,7 @@ impl App {
             failpoint::here("alarm-written");
             Ok::<_, DbError>(())
         };
-        self.db.transaction(work).await?;
+        self.work_db.transaction(work).await?;
         failpoint::here("alarm-noted");
         tracing::error!(%alarm, "the carrier and our rows were not compared");
         Ok(Outcome::NotCompared { alarm, may_be_right: size.is_some() })

@@ -26,7 +26,7 @@ impl App {
     pub async fn scrape(&self) -> String {
         let now = self.now();
         let work = move |conn: &mut _| Ok::<_, DbError>((figures::read(conn, now)?, spend::used(conn, now)?));
-        let asked = self.db.transaction(work);
+        let asked = self.work_db.transaction(work);
         let told = tokio::time::timeout(SCRAPE, asked).await.ok().and_then(Result::ok);
         let (stored, used) = told.unzip();
         let spending = used.map(|(today, month)| self.seen_spending(today, month));

@@ -44,7 +44,7 @@ fn fault(arrangement: &Arrangement, was_billed: bool) -> Option<Fault> {
 impl App {
     /// Looks whether our application at the carrier is as it should be; with the number of a comparison, sets it so.
     pub(super) async fn see_to_settings(&self, round: Option<i64>) -> Result<SettingsThere, DbError> {
-        let was_billed = self.db.transaction(reconciliation::was_billed).await?;
+        let was_billed = self.work_db.transaction(reconciliation::was_billed).await?;
         let found = match self.carrier.arrangement().await {
             Ok(found) => found,
             Err(error) => return Ok(unknown(&error)),
@@ -94,7 +94,7 @@ impl App {
             }
             Ok::<_, DbError>(true)
         };
-        self.db.transaction(work).await
+        self.work_db.transaction(work).await
     }
 }
 

@@ -11,15 +11,14 @@ use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::hearing::{fill, hear};
 use super::spool::Spool;
 use crate::app::App;
-use crate::db::records::{self, Record, ToldCall};
+use crate::db::records::{self, Record};
 use crate::db::{Db, DbError};
-use crate::domain::call_book::BookedCall;
 use crate::domain::ids::{CallId, ServerId};
 
 /// For how long records are gathered before they are written together.
@@ -43,8 +42,6 @@ const HEAR: Duration = Duration::from_secs(1);
 /// it is tried meanwhile.
 const PATIENCE: Duration = Duration::from_mins(15);
 const TRY: Duration = Duration::from_secs(5);
-/// How long limits look back.
-const DAY: TimeDelta = TimeDelta::hours(24);
 /// How often what counts no more is looked for.
 const SWEEP: Duration = Duration::from_mins(10);
 /// How long the last records may take at the end.
@@ -89,7 +86,7 @@ impl RecordKeeper {
     /// Finds what was left on disk.
     pub(in crate::app) fn open(app: &Arc<App>, folder: &Path, server: ServerId) -> io::Result<Self> {
         let now = Instant::now();
-        Ok(Self {
+        let keeper = Self {
             app: app.clone(),
             server,
             spool: Spool::open(folder, app.spool_keys.clone())?,
@@ -104,7 +101,10 @@ impl RecordKeeper {
             hears_at: now,
             tries_at: now,
             sweeps_at: now + SWEEP,
-        })
+        };
+        // What was left counts as under way from the first moment on.
+        keeper.tell_standing();
+        Ok(keeper)
     }
 
     /// Writes until `shutdown` turns true; then all that is left is written, or lies on disk.
@@ -347,69 +347,4 @@ async fn write_one_by_one(
 
 async fn write_together(db: &Db, server: ServerId, records: Arc<Vec<Record>>, some: Range<usize>) -> Done {
     db.transaction(move |conn| records::write(conn, server, &records[some])).await
-}
-
-/// Fills the book with what was recorded in the last day, whoever recorded it.
-async fn fill(app: &App, heard: &AtomicI64) -> Result<(), DbError> {
-    let (now, since) = (app.now(), app.now() - DAY);
-    let (newest, talk) = app.calls_db.transaction(move |conn| records::talk_so_far(conn, now)).await?;
-    {
-        let mut book = app.book();
-        for (mask, seconds) in talk {
-            book.add_talk(mask, seconds, now);
-        }
-    }
-    let mut after = app.calls_db.transaction(move |conn| records::first_since(conn, since)).await?;
-    while after < newest {
-        let told =
-            app.calls_db.transaction(move |conn| records::told_after(conn, after, since, None)).await?;
-        let Some(last) = told.last() else { break };
-        after = last.recorded;
-        for call in &told {
-            learn(app, call, now);
-        }
-    }
-    heard.store(newest, Relaxed);
-    Ok(())
-}
-
-/// Hears what other servers recorded since.
-async fn hear(app: &App, server: ServerId, heard: &AtomicI64) -> Result<(), DbError> {
-    let (now, since) = (app.now(), app.now() - DAY);
-    let newest = app.calls_db.transaction(records::newest).await?;
-    loop {
-        let after = heard.load(Relaxed);
-        let told = app
-            .calls_db
-            .transaction(move |conn| records::told_after(conn, after, since, Some(server)))
-            .await?;
-        let Some(last) = told.last() else {
-            heard.fetch_max(newest, Relaxed);
-            return Ok(());
-        };
-        for call in &told {
-            if let (true, Some(seconds)) = (learn(app, call, now), call.talk_seconds) {
-                app.book().add_talk(call.mask, seconds, now);
-            }
-        }
-        heard.store(last.recorded, Relaxed);
-    }
-}
-
-/// Takes a call that somebody recorded into the book; tells whether that it is over is news.
-fn learn(app: &App, told: &ToldCall, now: DateTime<Utc>) -> bool {
-    let mut book = app.book();
-    let booked = BookedCall {
-        id: told.id,
-        mask: told.mask,
-        caller: told.caller_lookup,
-        decided: told.decided,
-        at: told.at,
-        is_over: told.ended_at.is_some(),
-    };
-    let is_new = book.add(&booked, now);
-    if let Some(picked_up) = told.picked_up {
-        book.pick_up(told.id, picked_up);
-    }
-    booked.is_over && (is_new || book.end(told.id).is_some())
 }

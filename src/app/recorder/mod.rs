@@ -4,6 +4,7 @@
 //! bounded; [`keeper`] writes it to the database, or, where that is away or too slow, into the [`spool`] on disk, from
 //! where it is written later.
 
+mod hearing;
 mod keeper;
 mod spool;
 
