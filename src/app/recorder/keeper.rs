@@ -55,6 +55,8 @@ enum Job {
     Hear,
     /// To take records.
     Write(Arc<Vec<Record>>),
+    /// To take those that were put aside, which stay there until they are taken.
+    TryAgain(Arc<Vec<Record>>),
     /// To take those of a file.
     Replay(PathBuf, Arc<Vec<Record>>),
 }
@@ -167,16 +169,14 @@ impl RecordKeeper {
         }
         if !self.aside.is_empty() && now >= self.tries_at {
             self.tries_at = now + TRY;
-            let again = std::mem::take(&mut self.aside);
-            let (again, given_up): (Vec<_>, Vec<_>) =
-                again.into_iter().partition(|(_, since)| since.elapsed() < PATIENCE);
-            if !given_up.is_empty() {
-                tracing::warn!(
-                    records = given_up.len(),
-                    "records about calls that nobody has written down were dropped"
-                );
+            let before = self.aside.len();
+            self.aside.retain(|(_, since)| since.elapsed() < PATIENCE);
+            let records = before - self.aside.len();
+            if records > 0 {
+                tracing::warn!(records, "records about calls that nobody has written down were dropped");
             }
-            return self.start(Job::Write(Arc::new(again.into_iter().map(|(record, _)| record).collect())));
+            let again = self.aside.iter().map(|(record, _)| record.clone()).collect();
+            return self.start(Job::TryAgain(Arc::new(again)));
         }
         if let Some(path) = self.spool.oldest() {
             match self.spool.read(&path) {
@@ -197,7 +197,7 @@ impl RecordKeeper {
         let work: JoinHandle<Done> = match &job {
             Job::Fill => tokio::spawn(async move { fill(&app, &heard).await.map(|()| Vec::new()) }),
             Job::Hear => tokio::spawn(async move { hear(&app, server, &heard).await.map(|()| Vec::new()) }),
-            Job::Write(records) | Job::Replay(_, records) => {
+            Job::Write(records) | Job::TryAgain(records) | Job::Replay(_, records) => {
                 let records = records.clone();
                 tokio::spawn(async move { write(&app, server, &records).await })
             }
@@ -216,6 +216,7 @@ impl RecordKeeper {
             Job::Fill => self.is_filled = true,
             Job::Hear => {}
             Job::Write(records) => self.put_aside(&records, &missing),
+            Job::TryAgain(_) => self.aside.retain(|(record, _)| missing.contains(&record.call())),
             Job::Replay(path, records) => {
                 self.put_aside(&records, &missing);
                 if let Err(error) = self.spool.done(&path) {
