@@ -50,14 +50,6 @@ impl Record {
             Self::PickedUp { call, .. } | Self::Ended { call, .. } => *call,
         }
     }
-
-    /// When it happened.
-    pub fn at(&self) -> DateTime<Utc> {
-        match self {
-            Self::Called(new) => new.at,
-            Self::PickedUp { at, .. } | Self::Ended { at, .. } => *at,
-        }
-    }
 }
 
 /// A call as it came in.
