@@ -5,10 +5,13 @@
 /// Every point, in the order in which each unit of work comes to it. One that is `…-written` lies inside of a
 /// transaction, before its commit; the one that follows lies after it.
 pub const NAMES: &[&str] = &[
-    // A user wishes, revokes, restores.
+    // A user wishes, cancels, revokes, restores.
     "wish-begun",
     "wish-written",
     "wish-noted",
+    "cancel-begun",
+    "cancel-written",
+    "cancel-noted",
     "revoke-begun",
     "revoke-written",
     "revoke-noted",
@@ -51,6 +54,12 @@ pub const NAMES: &[&str] = &[
     "alarm-written",
     "alarm-noted",
     "comparison-ended",
+    // Our application at the carrier is looked at, and set again.
+    "settings-begun",
+    "settings-answered",
+    "settings-written",
+    "settings-noted",
+    "settings-asked",
     // An orphan is taken up, or given back.
     "orphan-taken-written",
     "orphan-taken-noted",

@@ -187,12 +187,17 @@ impl App {
     /// The mask that is being set up is not wanted any more.
     pub async fn cancel_mask(&self, user: UserId, id: MaskId) -> Result<(), ChangeError> {
         let now = self.now();
+        failpoint::here("cancel-begun");
         let work = move |conn: &mut _| {
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
             mask.cancel(CANCELLED)?;
-            Ok(give_up_held(conn, &mask, CANCELLED, Actor::User(user), now)?)
+            give_up_held(conn, &mask, CANCELLED, Actor::User(user), now)?;
+            failpoint::here("cancel-written");
+            Ok::<_, ChangeError>(())
         };
-        self.db.transaction(work).await
+        self.db.transaction(work).await?;
+        failpoint::here("cancel-noted");
+        Ok(())
     }
 
     /// The mask comes back from its rest, onto the number it led to, or onto another of the owner's.

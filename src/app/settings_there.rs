@@ -10,6 +10,7 @@ use super::App;
 use crate::carrier::{Arrangement, CarrierError};
 use crate::db::audit::{self, Actor};
 use crate::db::{DbError, reconciliation};
+use crate::failpoint;
 
 /// What is said where the carrier bills us no more.
 const NOT_BILLED: &str = "it is back in the part that is not billed, which is limited";
@@ -45,12 +46,15 @@ impl App {
     /// Looks whether our application at the carrier is as it should be; with the number of a comparison, sets it so.
     pub(super) async fn see_to_settings(&self, round: Option<i64>) -> Result<SettingsThere, DbError> {
         let was_billed = self.work_db.transaction(reconciliation::was_billed).await?;
+        failpoint::here("settings-begun");
         let found = match self.carrier.arrangement().await {
             Ok(found) => found,
             Err(error) => return Ok(unknown(&error)),
         };
+        failpoint::here("settings-answered");
         let wrong = fault(&found, was_billed);
         let is_ours = self.note_settings(round, &found, wrong.as_ref()).await?;
+        failpoint::here("settings-noted");
         let Some(wrong) = wrong else { return Ok(SettingsThere::Right) };
         if !is_ours || !wrong.can_be_set {
             return Ok(SettingsThere::Wrong(wrong.words));
@@ -59,6 +63,7 @@ impl App {
             tracing::warn!(%error, "the settings at the carrier were not set");
             return Ok(SettingsThere::Wrong(wrong.words));
         }
+        failpoint::here("settings-asked");
         let now_found = match self.carrier.arrangement().await {
             Ok(found) => found,
             Err(error) => return Ok(unknown(&error)),
@@ -92,6 +97,7 @@ impl App {
                 let detail = words.or(before).unwrap_or_default();
                 audit::write(conn, now, Actor::System, action, Uuid::nil(), &detail)?;
             }
+            failpoint::here("settings-written");
             Ok::<_, DbError>(true)
         };
         self.work_db.transaction(work).await

@@ -19,6 +19,7 @@ use crate::support::{
 };
 
 const WISH: &[&str] = &["wish-begun", "wish-written", "wish-noted"];
+const CANCEL: &[&str] = &["cancel-begun", "cancel-written", "cancel-noted"];
 const REVOKE: &[&str] = &["revoke-begun", "revoke-written", "revoke-noted"];
 const RESTORE: &[&str] = &["restore-begun", "restore-written", "restore-noted"];
 const BUY: &[&str] = &[
@@ -54,6 +55,8 @@ const COMPARE: &[&str] = &[
     "comparison-noted",
     "comparison-ended",
 ];
+const SET_AGAIN: &[&str] =
+    &["settings-begun", "settings-answered", "settings-written", "settings-noted", "settings-asked"];
 const BAD_LIST: &[&str] = &["alarm-written", "alarm-noted"];
 const GIVE_BACK: &[&str] = &[
     "orphan-releasing-written",
@@ -77,8 +80,8 @@ const ORPHAN: &str = "+13055550150";
 #[test]
 fn every_point_lies_on_the_way_of_an_operation_that_is_driven_through_it() {
     let driven = [
-        WISH, REVOKE, RESTORE, BUY, UNCLEAR, LOOK, REFUSED, RELEASE, COMPARE, BAD_LIST, GIVE_BACK, TAKE_UP,
-        BUY_BACK,
+        WISH, CANCEL, REVOKE, RESTORE, BUY, UNCLEAR, LOOK, REFUSED, RELEASE, COMPARE, SET_AGAIN, BAD_LIST,
+        GIVE_BACK, TAKE_UP, BUY_BACK,
     ];
     let driven: BTreeSet<&str> = driven.concat().into_iter().collect();
     assert_eq!(driven, NAMES.iter().copied().collect());
@@ -305,6 +308,62 @@ async fn a_revoke_or_a_restore_that_is_cut_off_is_whole_or_not_at_all() {
                 scene.ada.client.submit(&page, &format!("{page}/{other}"), &[]).await;
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelling_that_is_cut_off_is_whole_or_not_at_all_and_nothing_is_rented_for_nobody() {
+    let mut scene = Scene::new().await;
+    for (point, fault) in CANCEL.iter().flat_map(|point| [(point, None), (point, Some("reset-after"))]) {
+        let what = format!("{point} {fault:?}");
+        // The program's own worker would buy it: it is not due until the clock has moved on.
+        ago(&scene.app, -TimeDelta::minutes(30));
+        let mask = scene.wish(&what).await;
+        if let Some(fault) = fault {
+            scene.once(fault, "POST").await;
+            scene.app.work().await;
+        }
+        let page = format!("/masks/{mask}");
+        scene.dies_asked(point, &page, &format!("{page}/cancellation"), &[]).await;
+        let is_cancelled = point.ends_with("noted");
+        scene.settled().await;
+        let after = match (is_cancelled, fault) {
+            (false, _) => "active",
+            (true, None) => "failed",
+            (true, Some(_)) => "resting",
+        };
+        assert_eq!(scene.app.state_of(mask).await, after, "{what}");
+    }
+    // Two that were cut off before and in the transaction, twice; and one that was bought and rests.
+    assert_eq!(scene.app.simulator.ledger().await.0.len(), 5);
+    let mask = scene.wish("once more").await;
+    let page = format!("/masks/{mask}");
+    scene.ada.client.submit(&page, &format!("{page}/cancellation"), &[]).await;
+    scene.settled().await;
+    assert_eq!(scene.app.state_of(mask).await, "failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_settings_at_the_carrier_are_set_again_and_that_is_cut_off_the_next_look_sets_them() {
+    let scene = Scene::new().await;
+    let url = format!("{}/v1/applications/{OUR_APPLICATION}", scene.app.simulator.base);
+    let http = reqwest::Client::new();
+    let address = async || -> String {
+        let answer = http.get(&url).basic_auth("tester", Some("not a secret")).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["voiceUrl"].as_str().unwrap().to_owned()
+    };
+    scene.reconcile(TimeDelta::minutes(20)).await;
+    let right = address().await;
+    for point in SET_AGAIN {
+        ago(&scene.app, TimeDelta::zero());
+        let elsewhere = json!({"voiceUrl": "https://example.com/tropo/transfer"});
+        let meddled = http.put(&url).basic_auth("tester", Some("not a secret")).json(&elsewhere);
+        meddled.send().await.unwrap().error_for_status().unwrap();
+        scene.dies_working(point).await;
+        scene.settled().await;
+        assert_eq!(address().await, right, "{point}");
+        let fault = scene.app.database.one("SELECT settings_fault FROM reconciliation").await;
+        assert_eq!(fault, "∅", "{point}");
     }
 }
 
