@@ -1,6 +1,9 @@
 //! The heavy work on passwords: away from the requests, and no more of it at once than there is room for.
 
+use std::thread;
 use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use super::App;
 use super::accounts::PasswordError;
@@ -15,6 +18,10 @@ pub(super) fn hashes_at_once() -> usize {
 
 /// How long anybody waits for their turn.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much less urgent hashing is than calls: where both want a core, it has a tenth of it.
+#[cfg(target_os = "linux")]
+const BEHIND_CALLS: i32 = 10;
 
 /// Too many passwords are being hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,10 +60,27 @@ impl App {
             Busy
         })?;
         pool.waited(asked.elapsed());
-        let work = tokio::task::spawn_blocking(move || {
+        let (done, result) = oneshot::channel();
+        let begun = thread::Builder::new().name("hashing".into()).spawn(move || {
             let _turn = turn;
-            work()
+            give_way();
+            // Whoever waited for it may be gone.
+            let _ = done.send(work());
         });
-        work.await.map_err(|_| Busy)
+        // A machine without a thread left is as busy as can be; a panic has been told by whoever panicked.
+        begun.map_err(|_| Busy)?;
+        result.await.map_err(|_| Busy)
     }
 }
+
+/// Lets calls go first on this thread, from now on.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    if let Err(error) = rustix::process::nice(BEHIND_CALLS) {
+        tracing::warn!(%error, "passwords are hashed as urgently as calls are answered");
+    }
+}
+
+/// Elsewhere that cannot be said of a single thread.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
