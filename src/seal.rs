@@ -80,7 +80,10 @@ impl Place {
     }
 
     fn associated_data(&self) -> Vec<u8> {
-        format!("{}|{}|{}", self.table, self.column, self.row).into_bytes()
+        let mut row = Uuid::encode_buffer();
+        [self.table, "|", self.column, "|", self.row.hyphenated().encode_lower(&mut row)]
+            .concat()
+            .into_bytes()
     }
 }
 
@@ -153,11 +156,7 @@ impl Sealer {
         let Ok(ciphertext) = cipher.encrypt(&XNonce::from(nonce), payload) else {
             unreachable!("sixteen bytes are within what the cipher takes");
         };
-        let mut sealed = vec![VERSION];
-        sealed.extend(id.to_be_bytes());
-        sealed.extend(nonce);
-        sealed.extend(ciphertext);
-        sealed
+        [&[VERSION][..], &id.to_be_bytes(), &nonce, &ciphertext].concat()
     }
 
     /// Opens a number in its place. One that does not open is logged by its row, and counted.
@@ -204,7 +203,9 @@ impl Sealer {
 
 impl Keys {
     fn caller_lookup(&self, mask: Uuid, caller: PhoneNumber) -> [u8; 32] {
-        secrets::keyed_digest(&self.caller_index, format!("{mask}|{}", caller.e164()).as_bytes())
+        let mut digits = Uuid::encode_buffer();
+        let mask = mask.hyphenated().encode_lower(&mut digits);
+        secrets::keyed_digest(&self.caller_index, [mask, "|", &caller.e164()].concat().as_bytes())
     }
 }
 

@@ -1,6 +1,7 @@
 -- What wrk sends, and the one line by which it tells how that went. Without arguments it asks for the address of its
--- command line; with the path of a session's template, the count of masks and a seed, it posts sessions: each has an id
--- of its own, and a mask and a caller drawn evenly.
+-- command line; with the path of a session's template, the count of masks, a seed and a pause, it posts sessions: each has
+-- an id of its own, and a mask and a caller drawn evenly. A connection that has its answer pauses for so many milliseconds,
+-- more or less, until it asks again.
 
 local function read(path)
     local file = assert(io.open(path))
@@ -24,7 +25,7 @@ local function pieces(text)
 end
 
 function init(args)
-    local template, masks, seed = args[1], tonumber(args[2]), tonumber(args[3])
+    local template, masks, seed, pause = args[1], tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
     if not template then
         return
     end
@@ -39,6 +40,11 @@ function init(args)
     local names = {}
     for place = 2, #parts, 2 do
         names[place] = parts[place]
+    end
+    if pause > 0 then
+        delay = function()
+            return math.random(0, 2 * pause)
+        end
     end
     local count = 0
     request = function()

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 /// Connections at once.
 pub(crate) const CONNECTIONS: usize = 32;
@@ -24,67 +24,111 @@ pub(crate) struct Round {
     pub(crate) failed: f64,
 }
 
-/// Who makes it.
-pub(crate) struct Load {
+/// Calls, or whatever is posted, a second, and for how many seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) per_second: u32,
+    pub(crate) seconds: u32,
+}
+
+/// What is posted: its type, and headers beside.
+pub(crate) struct Kind<'a> {
+    pub(crate) content_type: &'a str,
+    pub(crate) headers: &'a [(&'a str, String)],
+}
+
+/// Who posts at a steady pace: hands, of which each has a thread and a connection of its own and does one thing at a time.
+pub(crate) struct Hands(Vec<Hand>);
+
+struct Hand {
     runtime: Runtime,
     http: reqwest::Client,
 }
 
-impl Load {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Ok(Self { runtime, http: http.build()? })
+/// Whether each was answered well, and how long after it was due.
+type Answered = Vec<(bool, Duration)>;
+
+impl Hands {
+    /// So many hands. To make them takes longer than to post something.
+    pub(crate) fn new(count: usize) -> anyhow::Result<Self> {
+        let hand = || -> anyhow::Result<Hand> {
+            // The server closes a connection that was not used for some seconds.
+            let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(2));
+            let http = http.redirect(reqwest::redirect::Policy::none()).build()?;
+            Ok(Hand { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?, http })
+        };
+        (0..count).map(|_| hand()).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Posts so many bodies a second, whether or not the earlier ones are answered, and counts the time of each from when
-    /// it was due.
+    /// Posts so many bodies a second, whether or not the earlier ones are answered as long as hands are free, and counts the
+    /// time of each from when it was due.
     pub(crate) fn steady(
         &self,
         url: &str,
-        (per_second, seconds): (u32, u32),
-        kind: (&str, &[(&str, String)]),
-        body: impl Fn(u32) -> String,
+        pace: Pace,
+        kind: &Kind<'_>,
+        body: impl Fn(u32) -> String + Sync,
     ) -> anyhow::Result<Round> {
-        let mut under_way = JoinSet::new();
-        let start = Instant::now() + Duration::from_millis(100);
-        for nth in 0..per_second * seconds {
-            let due = start + Duration::from_secs(1) * nth / per_second;
-            let mut request = self.http.post(url).header("content-type", kind.0).body(body(nth));
-            for (name, value) in kind.1 {
-                request = request.header(*name, value.replace("@NTH@", &(nth % 250).to_string()));
+        let start = Instant::now() + Duration::from_millis(20);
+        let (body, count) = (&body, self.0.len());
+        let answered = std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (nth, hand) in self.0.iter().enumerate() {
+                threads.push(scope.spawn(move || hand.post(url, kind, body, pace, (start, nth, count))));
             }
-            // The runtime's own timers tick by the millisecond.
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            let answered = async move {
-                let good = match request.send().await {
-                    Ok(answer) => answer.status() == 200 && answer.bytes().await.is_ok(),
-                    Err(_) => false,
-                };
-                (good, due.elapsed())
-            };
-            under_way.spawn_on(answered, self.runtime.handle());
-        }
-        let answered = self.runtime.block_on(under_way.join_all());
+            let joined =
+                threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a hand panicked")));
+            joined.collect::<anyhow::Result<Vec<Answered>>>()
+        })?;
         let took = start.elapsed().as_secs_f64();
-        let failed = answered.iter().filter(|(good, _)| !good).count();
-        let mut times: Vec<f64> = answered.iter().map(|(_, time)| time.as_secs_f64() * 1e3).collect();
+        let failed = answered.iter().flatten().filter(|(good, _)| !good).count();
+        let mut times: Vec<f64> =
+            answered.iter().flatten().map(|(_, time)| time.as_secs_f64() * 1e3).collect();
         times.sort_by(f64::total_cmp);
         let within = |hundredth: usize| times[(times.len() - 1) * hundredth / 100];
-        let (count, failed) = (f64::from(per_second * seconds), u32::try_from(failed)?);
-        Ok(Round {
-            answers: count,
-            per_second: count / took,
-            p50: within(50),
-            p99: within(99),
-            failed: failed.into(),
-        })
+        let count = f64::from(pace.per_second * pace.seconds);
+        let failed = u32::try_from(failed)?.into();
+        Ok(Round { answers: count, per_second: count / took, p50: within(50), p99: within(99), failed })
     }
 }
 
-/// Posts sessions to an address for so many seconds, as fast as they are answered.
-pub(crate) fn sessions(url: &str, masks: u32, seconds: u32, seed: u32) -> anyhow::Result<Round> {
-    wrk(&[], url, seconds, &[&script("session.json"), &masks.to_string(), &seed.to_string()])
+impl Hand {
+    /// Posts what is its part: from the so-manieth on, each so-manieth.
+    fn post(
+        &self,
+        url: &str,
+        kind: &Kind<'_>,
+        body: &impl Fn(u32) -> String,
+        pace: Pace,
+        (start, first, step): (Instant, usize, usize),
+    ) -> Answered {
+        let mut answered = Answered::new();
+        for nth in (0..pace.per_second * pace.seconds).skip(first).step_by(step) {
+            let mut request = self.http.post(url).header("content-type", kind.content_type).body(body(nth));
+            for (name, value) in kind.headers {
+                request = request.header(*name, value.replace("@NTH@", &(nth % 250).to_string()));
+            }
+            let due = start + Duration::from_secs(1) * nth / pace.per_second;
+            // The runtime's own timers tick by the millisecond.
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let good = self.runtime.block_on(async {
+                match request.send().await {
+                    Ok(answer) => answer.status() == 200 && answer.bytes().await.is_ok(),
+                    Err(_) => false,
+                }
+            });
+            answered.push((good, due.elapsed()));
+        }
+        answered
+    }
+}
+
+/// Posts sessions to an address for so many seconds. Each connection pauses for so many milliseconds between two of them, on
+/// average.
+pub(crate) fn sessions(url: &str, masks: u32, seconds: u32, pause: u32) -> anyhow::Result<Round> {
+    static SEED: AtomicU32 = AtomicU32::new(0);
+    let seed = SEED.fetch_add(1, Ordering::Relaxed).to_string();
+    wrk(&[], url, seconds, &[&script("session.json"), &masks.to_string(), &seed, &pause.to_string()])
 }
 
 /// Asks for a page for so many seconds, as fast as it is answered.

@@ -18,7 +18,6 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use deployment::{Database, Server};
-use load::Load;
 use measures::{Beside, calls_at_once, cost_of_calls, pages, patience, size, starts};
 use report::Report;
 
@@ -52,7 +51,7 @@ fn calls(database: &Database, wants: &dyn Fn(&str) -> bool, report: &mut Report)
     let many = database.with_masks(100_000)?;
     let server = Server::start(database, &many, "many")?;
     server.sample(&many)?;
-    let beside = Beside { bare: bare::Bare::start()?, server: &server, masks: &many, load: Load::new()? };
+    let beside = Beside::new(&server, &many)?;
     println!("Measuring; this takes some minutes, in which the machine should do nothing else…");
     if wants("rate") {
         calls_at_once(&beside, report)?;

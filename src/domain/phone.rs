@@ -153,11 +153,20 @@ impl PhoneNumber {
 
     /// Reads `+` and 7 to 15 digits, nothing else; the numbering plan is not asked.
     pub fn from_e164(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix('+')?;
-        let shape = (7..=15).contains(&digits.len())
-            && !digits.starts_with('0')
-            && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if shape { digits.parse().ok().map(Self) } else { None }
+        Self::from_digits(text.strip_prefix('+')?.bytes())
+    }
+
+    /// Reads 7 to 15 digits with the country code in front, as ASCII; the numbering plan is not asked.
+    pub fn from_digits(digits: impl Iterator<Item = u8>) -> Option<Self> {
+        let (mut number, mut length) = (0, 0);
+        for digit in digits {
+            if !digit.is_ascii_digit() || length == 15 || (length == 0 && digit == b'0') {
+                return None;
+            }
+            number = number * 10 + u64::from(digit - b'0');
+            length += 1;
+        }
+        (length >= 7).then_some(Self(number))
     }
 
     /// `+` and digits, as carriers take it.

@@ -194,10 +194,7 @@ async fn routed(proved: Proved, session: Session) -> String {
     };
     app.metrics().call(outcome, begun.elapsed());
     match decided {
-        Ok(Routed { instruction, call: Some(call), .. }) => {
-            let query = query(&key);
-            document(&instruction, Some(&|event| next(call, event, &query)))
-        }
+        Ok(Routed { instruction, call: Some(call), .. }) => document(&instruction, Some(&next(call, &key))),
         Ok(Routed { instruction, call: None, .. }) => document(&instruction, None),
         Err(error) => {
             tracing::error!(%error, "a call was not routed");
@@ -206,14 +203,12 @@ async fn routed(proved: Proved, session: Session) -> String {
     }
 }
 
-/// Where Tropo shall tell of a call's event; relative, so that it holds for whatever address Tropo knows us by.
-fn next(call: CallId, event: CallEvent, query: &str) -> String {
-    format!("/tropo/calls/{call}/{event}?{query}")
-}
-
-/// The key as the addresses that follow carry it on.
-fn query(key: &str) -> String {
-    form_urlencoded::Serializer::new(String::with_capacity(64)).append_pair("key", key).finish()
+/// Where Tropo shall tell of a call's events, with the key carried on; relative, so that it holds for whatever address Tropo
+/// knows us by.
+fn next(call: CallId, key: &str) -> impl Fn(CallEvent) -> String {
+    let start = format!("/tropo/calls/{call}/");
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("key", key).finish();
+    move |event| [&start, event.name(), "?", &query].concat()
 }
 
 async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {

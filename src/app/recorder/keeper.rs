@@ -32,6 +32,8 @@ const WAITING: usize = 8_192;
 /// How many records a second are too many for a database that may run on the same machine: calls come first, and what
 /// happens to them goes to the disk until fewer come.
 const BUSY: f64 = 8_000.0;
+/// Over how long they are counted: many that come at once after a hitch are not yet too many.
+const COUNTING: Duration = Duration::from_millis(250);
 /// How long it counts as busy then.
 const CALMING: Duration = Duration::from_millis(500);
 /// How long the database is left alone after it has failed.
@@ -78,7 +80,8 @@ pub struct RecordKeeper {
     heard: Arc<AtomicI64>,
     rests_until: Instant,
     busy_until: Instant,
-    took_at: Instant,
+    /// How many records came since when.
+    came: (usize, Instant),
     hears_at: Instant,
     tries_at: Instant,
     sweeps_at: Instant,
@@ -99,7 +102,7 @@ impl RecordKeeper {
             heard: Arc::default(),
             rests_until: now,
             busy_until: now,
-            took_at: now,
+            came: (0, now),
             hears_at: now,
             tries_at: now,
             sweeps_at: now + SWEEP,
@@ -146,10 +149,13 @@ impl RecordKeeper {
 
     fn take(&mut self) {
         let (told, now) = (self.app.recorder.take(), Instant::now());
-        let seconds = (now - self.took_at).max(GATHER).as_secs_f64();
-        self.took_at = now;
-        if f64::from(u32::try_from(told.len()).unwrap_or(u32::MAX)) > BUSY * seconds {
-            self.busy_until = now + CALMING;
+        let (came, since) = (self.came.0 + told.len(), self.came.1);
+        self.came = (came, since);
+        if now - since >= COUNTING {
+            if f64::from(u32::try_from(came).unwrap_or(u32::MAX)) > BUSY * (now - since).as_secs_f64() {
+                self.busy_until = now + CALMING;
+            }
+            self.came = (0, now);
         }
         let sealer = &self.app.sealer;
         self.waiting.extend(told.into_iter().map(|told| told.record(sealer)));

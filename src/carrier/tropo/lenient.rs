@@ -38,7 +38,14 @@ impl Scalar {
                 let name = text.trim();
                 let fits = (1..=LONGEST_IDENTIFIER).contains(&name.len())
                     && name.bytes().all(|byte| byte.is_ascii_graphic());
-                fits.then(|| if name.len() == text.len() { text.clone() } else { name.to_owned() })
+                let is_whole = name.len() == text.len();
+                if !fits {
+                    None
+                } else if is_whole {
+                    Some(text)
+                } else {
+                    Some(name.to_owned())
+                }
             }
             Self::Whole(number) => Some(number.to_string()),
             _ => None,

@@ -5,21 +5,21 @@
 use crate::domain::phone::{PhoneNumber, Refusal};
 
 /// What some networks send for a caller who hides: the word "anonymous" typed on a phone's keys.
-const ANONYMOUS: &str = "+266696687";
+const ANONYMOUS: &str = "266696687";
 
 /// Reads a plus and digits. The numbering plan is not asked.
 pub(super) fn with_plus(text: &str) -> Option<PhoneNumber> {
-    PhoneNumber::from_e164(text).filter(|_| text != ANONYMOUS)
+    whole(text.strip_prefix('+')?)
 }
 
 /// Reads digits with the country code in front but no plus. The numbering plan is not asked.
 pub(super) fn whole(digits: &str) -> Option<PhoneNumber> {
-    prefixed("+", digits)
+    if digits == ANONYMOUS { None } else { PhoneNumber::from_digits(digits.bytes()) }
 }
 
 /// Reads the ten digits of a North American number that lacks its country code. The plan is not asked.
 pub(super) fn ten_digits(digits: &str) -> Option<PhoneNumber> {
-    if digits.len() == 10 { prefixed("+1", digits) } else { None }
+    (digits.len() == 10).then(|| PhoneNumber::from_digits([b'1'].into_iter().chain(digits.bytes())))?
 }
 
 /// Reads a number that Tropo rents out. Its word is taken for whatever carries a country code; ten bare digits
@@ -38,11 +38,4 @@ pub(super) fn rented(text: &str) -> Option<PhoneNumber> {
 /// The number, if some country's numbering plan has such a one, of whatever kind.
 pub(super) fn valid(number: Option<PhoneNumber>) -> Option<PhoneNumber> {
     number.filter(|number| !matches!(number.line_kind(true), Err(Refusal::NotValid)))
-}
-
-fn prefixed(prefix: &str, digits: &str) -> Option<PhoneNumber> {
-    if digits.len() > 15 {
-        return None;
-    }
-    with_plus(&format!("{prefix}{digits}"))
 }

@@ -1,8 +1,8 @@
 //! What the numbering plans say of a number, remembered for those that were asked for of late.
 //!
 //! The plans are patterns, and to ask them takes longer than all else that is decided about a call. What is remembered is
-//! the outcome of a pure function: it changes no answer, only its time. A number has one place in the table, so that the
-//! next one there takes it over; nothing is ever waited for.
+//! the outcome of a pure function: it changes no answer, only its time. A number has few places in the table, so that the
+//! next one there takes one over; nothing is ever waited for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,23 +34,30 @@ const LETTER_BITS: u32 = 5;
 /// How many bits stand behind the number: it has fifteen digits at most, which is less than 50 bits.
 const PLAN_BITS: u32 = KIND_BITS + 2 * LETTER_BITS;
 
-/// How many numbers are remembered, as a power of two: half a megabyte.
-const PLACES: u32 = 16;
-static TABLE: [AtomicU64; 1 << PLACES] = [const { AtomicU64::new(0) }; 1 << PLACES];
+/// How many places a number may take: as many as the processor reads at once.
+const CHOICE: usize = 8;
+/// How many such lines there are, as a power of two: with half a megabyte, 65,536 numbers are remembered.
+const LINES: u32 = 13;
+
+#[repr(align(64))]
+struct Line([AtomicU64; CHOICE]);
+
+static TABLE: [Line; 1 << LINES] = [const { Line([const { AtomicU64::new(0) }; CHOICE]) }; 1 << LINES];
 
 /// The plan of the number, remembered or looked up.
 pub(super) fn remembered(number: u64, look_up: impl FnOnce() -> Plan) -> Plan {
-    let place =
-        &TABLE[usize::try_from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES)).unwrap_or(0)];
-    let known = place.load(Ordering::Relaxed);
-    if known >> PLAN_BITS == number
-        && let Some(plan) = unpacked(known)
-    {
+    let hash = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let Line(places) = &TABLE[usize::try_from(hash >> (64 - LINES)).unwrap_or(0)];
+    let known = places.iter().map(|place| place.load(Ordering::Relaxed));
+    if let Some(plan) = known.clone().find(|known| known >> PLAN_BITS == number).and_then(unpacked) {
         return plan;
     }
     let plan = look_up();
     if let Some(packed) = packed(plan) {
-        place.store(number << PLAN_BITS | packed, Ordering::Relaxed);
+        // Where all places are taken, whichever the digits choose is given up.
+        let free = known.clone().position(|known| known == 0);
+        let place = free.unwrap_or_else(|| usize::try_from(number).unwrap_or(0) % CHOICE);
+        places[place].store(number << PLAN_BITS | packed, Ordering::Relaxed);
     }
     plan
 }

@@ -14,16 +14,16 @@ use super::ending::CallEvent;
 /// where one is set.
 const GIVE_UP_KEY: &str = "*";
 
+/// As long as a document is with which a call is handed over, in bytes.
+const USUAL_LENGTH: usize = 1024;
+
 /// Where Tropo shall tell us what became of a call: the address for each event.
 pub type FollowUp<'a> = &'a dyn Fn(CallEvent) -> String;
 
 /// The document that carries out an instruction; with `follow`, Tropo tells us how a transfer goes.
 pub fn document(instruction: &Instruction, follow: Option<FollowUp<'_>>) -> String {
     match instruction {
-        Instruction::Connect { to, shown, ring_seconds } => match (dialled(*to), dialled(*shown)) {
-            (Some(to), Some(from)) => transfer(to, from, *ring_seconds, follow),
-            _ => hangup_document(),
-        },
+        Instruction::Connect { to, shown, ring_seconds } => transfer(*to, *shown, *ring_seconds, follow),
         Instruction::Say(sentence) => written(vec![Verb::say(sentence), Verb::Hangup(())]),
         Instruction::Reject => written(vec![Verb::Reject(())]),
     }
@@ -36,12 +36,11 @@ pub fn call_document(
     sentences: &[String],
     follow: Option<FollowUp<'_>>,
 ) -> String {
-    let Some(to) = dialled(to) else { return hangup_document() };
-    let from = from.and_then(dialled);
+    let (to, from) = (to.e164(), from.map(|from| from.e164()));
     let mut verbs = vec![Verb::Call(Call { to, from, network: "PSTN", channel: "VOICE" })];
     verbs.extend(sentences.iter().map(|sentence| Verb::say(sentence)));
     verbs.push(Verb::Hangup(()));
-    verbs.extend(handlers(follow));
+    verbs.extend(follow.into_iter().flat_map(handlers));
     written(verbs)
 }
 
@@ -52,11 +51,10 @@ pub fn message_document(
     text: &str,
     follow: Option<FollowUp<'_>>,
 ) -> String {
-    let Some(to) = dialled(to) else { return hangup_document() };
-    let from = from.and_then(dialled);
+    let (to, from) = (to.e164(), from.map(|from| from.e164()));
     let say = Say { value: spoken(text) };
     let mut verbs = vec![Verb::Message(Message { say, to, from, network: "SMS", channel: "TEXT" })];
-    verbs.extend(handlers(follow));
+    verbs.extend(follow.into_iter().flat_map(handlers));
     written(verbs)
 }
 
@@ -65,28 +63,24 @@ pub fn hangup_document() -> String {
     written(vec![Verb::Hangup(())])
 }
 
-fn transfer(to: String, from: String, timeout: u32, follow: Option<FollowUp<'_>>) -> String {
+/// Tropo's `to` also takes SIP addresses, lists and further digits: none of them is a [`PhoneNumber`].
+fn transfer(to: PhoneNumber, shown: PhoneNumber, timeout: u32, follow: Option<FollowUp<'_>>) -> String {
     let on = follow.map(|address| On::post(CallEvent::Connect, address(CallEvent::Connect)));
     let choices = Choices { terminator: GIVE_UP_KEY };
-    let mut verbs = vec![Verb::Transfer(Transfer { to, from, timeout, choices, on })];
-    verbs.extend(handlers(follow));
+    let mut verbs = Vec::with_capacity(1 + CallEvent::FINAL.len());
+    verbs.push(Verb::Transfer(Transfer { to: to.e164(), from: shown.e164(), timeout, choices, on }));
+    verbs.extend(follow.into_iter().flat_map(handlers));
     written(verbs)
 }
 
-fn handlers(follow: Option<FollowUp<'_>>) -> impl Iterator<Item = Verb> {
-    follow.into_iter().flat_map(|address| {
-        CallEvent::FINAL.into_iter().map(move |event| Verb::On(On::next(event, address(event))))
-    })
-}
-
-/// The number as Tropo dials it. Its `to` also takes SIP addresses, lists and further digits, so the form is
-/// checked once more, whatever made the number.
-fn dialled(number: PhoneNumber) -> Option<String> {
-    PhoneNumber::from_e164(&number.e164()).map(|number| number.e164())
+fn handlers(address: FollowUp<'_>) -> [Verb; 4] {
+    CallEvent::FINAL.map(|event| Verb::On(On::next(event, address(event))))
 }
 
 fn written(tropo: Vec<Verb>) -> String {
-    serde_json::to_string(&Document { tropo }).expect("verbs are plain texts and numbers")
+    let mut text = Vec::with_capacity(USUAL_LENGTH);
+    serde_json::to_writer(&mut text, &Document { tropo }).expect("verbs are plain texts and numbers");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 #[derive(Serialize)]

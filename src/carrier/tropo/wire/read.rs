@@ -41,10 +41,11 @@ pub enum Unreadable {
 
 /// Reads one request; the caller has bounded its length.
 ///
-/// The hot path of a call: one pass to measure the depth, one to read the few fields of use, no tree of values.
+/// The hot path of a call: one quick pass that tells whether the depth has to be measured, one to read the few fields of
+/// use, no tree of values.
 pub fn read(body: &[u8]) -> Result<Event, Unreadable> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    if depth(body) > DEEPEST {
+    if may_be_deep(body) && depth(body) > DEEPEST {
         return Err(Unreadable::TooDeep);
     }
     let envelope: Envelope = match parse(body) {
@@ -57,6 +58,11 @@ pub fn read(body: &[u8]) -> Result<Event, Unreadable> {
 fn parse<T: Fields>(body: &[u8]) -> Result<T, Unreadable> {
     let standing: Standing<T> = serde_json::from_slice(body).map_err(|_| Unreadable::NotJson)?;
     standing.one().ok_or(Unreadable::Neither)
+}
+
+/// Whether enough brackets are opened for a body that is too deep, wherever they stand.
+fn may_be_deep(body: &[u8]) -> bool {
+    body.iter().map(|byte| usize::from(matches!(byte, b'{' | b'['))).sum::<usize>() > DEEPEST
 }
 
 /// How many objects and lists lie within each other at the deepest place. Of what is no JSON, any figure.
