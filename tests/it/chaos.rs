@@ -35,6 +35,9 @@ const ROUNDS: usize = 8;
 /// How many wishes back a form is sent once more.
 const NEWEST: usize = 12;
 
+/// The state of a mask that is not over, in SQL.
+const NOT_OVER: &str = "NOT IN ('failed', 'released')";
+
 const FOR_WORK: &[&str] = &[
     "claim-noted",
     "purchase-begun",
@@ -90,6 +93,7 @@ const SPOILED: &[&str] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Wish(usize),
+    Cancel(usize),
     Revoke(usize),
     Restore(usize),
     Pause(usize),
@@ -149,7 +153,7 @@ impl Dice {
     }
 
     fn planned(&mut self) -> Planned {
-        let act = match self.random.random_range(0..20) {
+        let act = match self.random.random_range(0..22) {
             0..5 => {
                 self.forms += 1;
                 Act::Wish(self.forms - 1)
@@ -160,12 +164,14 @@ impl Dice {
             11 => Act::Pause(self.mask()),
             12 => Act::Resume(self.mask()),
             13..18 => Act::Work,
+            18..20 => Act::Cancel(self.mask()),
             _ => Act::Compare,
         };
         let points = match act {
             Act::Work => FOR_WORK,
             Act::Compare => FOR_COMPARING,
             Act::Wish(_) => &["wish-begun", "wish-noted"],
+            Act::Cancel(_) => &["cancel-begun", "cancel-noted"],
             Act::Revoke(_) => &["revoke-begun", "revoke-noted"],
             Act::Restore(_) => &["restore-begun", "restore-noted"],
             Act::Pause(_) | Act::Resume(_) => &[],
@@ -249,23 +255,32 @@ impl World {
         &self.people[form % PEOPLE]
     }
 
-    /// The form of one of the masks that are not over, by their count.
-    async fn form(&self, count: usize) -> Option<usize> {
-        let query = "SELECT split_part(split_part(o.key, '|', 3), '-', 1)::int AS form \
-                     FROM operations o JOIN masks m ON m.id = o.mask_id \
-                     WHERE o.key LIKE 'buy|%' AND m.state NOT IN ('failed', 'released') ORDER BY 1";
-        let forms = self.app.database.rows(query).await;
+    /// The form of one of the masks of which that is true, by their count.
+    async fn form(&self, count: usize, state: &str) -> Option<usize> {
+        let query = format!(
+            "SELECT split_part(split_part(o.key, '|', 3), '-', 1)::int AS form \
+             FROM operations o JOIN masks m ON m.id = o.mask_id \
+             WHERE o.key LIKE 'buy|%' AND m.state {state} ORDER BY 1"
+        );
+        let forms = self.app.database.rows(&query).await;
         (!forms.is_empty()).then(|| forms[count % forms.len()].parse().unwrap())
     }
 
     /// What is drawn by count, by its form, and the mask that this has made so far.
     async fn with_form(&self, planned: &Planned) -> (Planned, Option<MaskId>) {
-        let (Act::Revoke(count) | Act::Restore(count) | Act::Pause(count) | Act::Resume(count)) = planned.act
+        let (Act::Cancel(count)
+        | Act::Revoke(count)
+        | Act::Restore(count)
+        | Act::Pause(count)
+        | Act::Resume(count)) = planned.act
         else {
             return (*planned, None);
         };
-        let Some(form) = self.form(count).await else { return (*planned, None) };
+        let is_cancelled = matches!(planned.act, Act::Cancel(_));
+        let state = if is_cancelled { "= 'requested'" } else { NOT_OVER };
+        let Some(form) = self.form(count, state).await else { return (*planned, None) };
         let act = match planned.act {
+            Act::Cancel(_) => Act::Cancel(form),
             Act::Revoke(_) => Act::Revoke(form),
             Act::Restore(_) => Act::Restore(form),
             Act::Pause(_) => Act::Pause(form),
@@ -296,6 +311,11 @@ impl World {
                     let person = self.owner(form);
                     let wished = server.wish_mask(person.user, person.wish(&form.to_string())).await;
                     wished.map_or_else(|error| format!("{error:?}"), |_| "Ok".into())
+                }
+                Act::Cancel(form) => {
+                    let Some(mask) = mask else { return "no such mask".into() };
+                    let cancelled = server.cancel_mask(self.owner(form).user, mask).await;
+                    cancelled.map_or_else(|error| format!("{error:?}"), |()| "Ok".into())
                 }
                 Act::Revoke(form) | Act::Restore(form) | Act::Pause(form) | Act::Resume(form) => {
                     let Some(mask) = mask else { return "no such mask".into() };
@@ -330,7 +350,7 @@ impl World {
                 self.app.simulator.try_carrier(Method::POST, &json!(OUR_APPLICATION), &number).await;
             }
             Weather::Vanish(count) if self.odd < 3 => {
-                let form = self.form(count).await.filter(|form| self.steady.remove(form));
+                let form = self.form(count, NOT_OVER).await.filter(|form| self.steady.remove(form));
                 let Some(form) = form else { return };
                 self.odd += 1;
                 let number = self.app.number_of(self.mask(form).await.unwrap()).await;
@@ -386,7 +406,8 @@ impl World {
             }
         }
         self.keeps_its_word(&at_once, &ended).await;
-        if let Some(form) = self.form(round.called).await.filter(|form| self.steady.contains(form)) {
+        if let Some(form) = self.form(round.called, NOT_OVER).await.filter(|form| self.steady.contains(form))
+        {
             self.rings(form, true).await;
             self.count("checked I7 at once");
         }
