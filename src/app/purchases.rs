@@ -14,6 +14,7 @@ use crate::carrier::{Area, CarrierError};
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Chosen, Claimed, Next};
 use crate::db::{DbError, masks, numbers, orphans, stops};
+use crate::domain::ids::OperationId;
 use crate::domain::mask::{Mask, MaskState};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::stop::{Spending, stops_purchases};
@@ -190,7 +191,7 @@ impl App {
                 let busy = CarrierError::Unavailable("another purchase by area is under way".into());
                 return Ok(Some(Found::Trouble(busy)));
             }
-            if orphans::is_one_going_back(conn, &prefix)? {
+            if orphans::is_one_going_back(conn, &prefix)? || masks::is_one_leaving(conn, &prefix)? {
                 let busy = CarrierError::Unavailable("a number of that area is being given back".into());
                 return Ok(Some(Found::Trouble(busy)));
             }
@@ -223,7 +224,7 @@ impl App {
         };
         let id = claimed.mask;
         let mask = self.work_db.transaction(move |conn| masks::find_any(conn, id)).await?;
-        let found = self.purchase_among(chosen, owned).await?;
+        let found = self.purchase_among(claimed.id, chosen, owned).await?;
         failpoint::here("look-compared");
         match (found, mask) {
             (Some(number), Some(mask)) => self.bought(claimed, &mask, number).await,
@@ -237,6 +238,7 @@ impl App {
     /// The number among those we own that was bought for the choice.
     async fn purchase_among(
         &self,
+        id: OperationId,
         chosen: Chosen,
         mut owned: Vec<PhoneNumber>,
     ) -> Result<Option<PhoneNumber>, DbError> {
@@ -247,9 +249,13 @@ impl App {
         owned.retain(|number| number.digits().starts_with(&prefix));
         let since = self.now() - FALLOW;
         let work = move |conn: &mut _| {
+            // What another wish has asked for by name is that one's, though its answer was lost.
+            let chosen = operations::chosen_by_others(conn, id)?;
             let mut known = masks::known_of(conn, &owned, since)?;
             known.extend(orphans::open_of(conn, &owned)?);
-            Ok::<_, DbError>(owned.into_iter().find(|number| !known.contains(number)))
+            let is_free =
+                |number: &PhoneNumber| !known.contains(number) && !chosen.contains(&Chosen::Number(*number));
+            Ok::<_, DbError>(owned.into_iter().find(is_free))
         };
         self.work_db.transaction(work).await
     }

@@ -60,7 +60,11 @@ impl Slot {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let Ok(waiting) = fs::read_dir(other.folder.join(SPOOL)) else { return Ok(()) };
+        let waiting = match fs::read_dir(other.folder.join(SPOOL)) {
+            Ok(waiting) => waiting,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
         for entry in waiting {
             let (path, name) = {
                 let entry = entry?;

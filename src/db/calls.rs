@@ -166,7 +166,8 @@ pub fn by_quarter(
 pub fn overlong(conn: &mut Connection, before: DateTime<Utc>) -> Result<Vec<(CallId, String)>, DbError> {
     let rows: Vec<(Uuid, String)> = calls::table
         .filter(calls::ended_at.is_null().and(calls::cut_at.is_null()).and(calls::received_at.lt(before)))
-        .order(calls::received_at)
+        // The newest first: one that the carrier does not end, however often it is told, holds up no others.
+        .order(calls::received_at.desc())
         .limit(100)
         .select((calls::id, calls::event_key))
         .load(conn)?;

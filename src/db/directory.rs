@@ -3,6 +3,7 @@
 //! The versions are taken by triggers (see `migrations/`), so that whoever changes a mask, a number or a switch is heard,
 //! also by hand. Knows no keys: what is sealed stays so.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use uuid::Uuid;
@@ -123,10 +124,13 @@ const COLUMNS: &str = "m.id AS mask, m.user_id, m.country, m.state, n.id AS numb
 const HOLDS: &str = "m.state IN ('active', 'paused', 'resting', 'releasing')";
 const REAL: &str = "LEFT JOIN numbers n ON n.id = m.number_id AND n.verified_at IS NOT NULL";
 
-/// Which database this is, and the version of its newest change.
+/// Which database this is, and which of its histories: a standby that has taken over is another; and the version of its
+/// newest change.
 pub fn version(conn: &mut Connection) -> Result<(Uuid, i64), DbError> {
-    let both = (directory_version::era, directory_version::version);
-    Ok(directory_version::table.select(both).first(conn)?)
+    let timeline = sql::<BigInt>("directory_timeline()");
+    let all = (directory_version::era, timeline, directory_version::version);
+    let (era, timeline, version): (Uuid, i64, i64) = directory_version::table.select(all).first(conn)?;
+    Ok((Uuid::from_u128(era.as_u128() ^ u128::from(timeline.unsigned_abs())), version))
 }
 
 /// A page of all numbers that masks hold, those behind `after` in the order of their texts; an empty one is the last.

@@ -181,6 +181,13 @@ pub fn known_of(
     Ok(rows.iter().flatten().filter_map(|e164| PhoneNumber::from_e164(e164)).collect())
 }
 
+/// Whether a number that begins so is being given back.
+pub fn is_one_leaving(conn: &mut Connection, prefix: &str) -> Result<bool, DbError> {
+    let begins_so = format!("+{}%", prefix.trim_start_matches('+'));
+    let leaving = masks::table.filter(masks::state.eq("releasing").and(masks::e164.like(begins_so)));
+    Ok(diesel::select(diesel::dsl::exists(leaving)).get_result(conn)?)
+}
+
 /// The mask that holds the number, living or at rest.
 pub fn find_held(conn: &mut Connection, number: PhoneNumber) -> Result<Option<Mask>, DbError> {
     let held = masks::table.filter(masks::e164.eq(number.e164()).and(holding()));

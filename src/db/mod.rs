@@ -57,13 +57,15 @@ const POOL_WAIT: Duration = Duration::from_secs(2);
 /// How long anybody waits for a unit of work, whatever it waits for itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How soon a connection notices that nobody is at the other end, where its URL does not say: all in seconds, but for
-/// the time until what was sent has to be confirmed, in milliseconds.
-const NOTICE: [(&str, u32); 5] = [
-    ("connect_timeout", 3),
-    ("keepalives_idle", 10),
-    ("keepalives_interval", 5),
-    ("keepalives_count", 3),
-    ("tcp_user_timeout", 15_000),
+/// the time until what was sent has to be confirmed, in milliseconds. And that it may write: a standby, which lags, is no
+/// database to us.
+const NOTICE: [(&str, &str); 6] = [
+    ("connect_timeout", "3"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "15000"),
+    ("target_session_attrs", "read-write"),
 ];
 
 /// Why the database did not do what it was asked.
@@ -78,6 +80,9 @@ pub enum DbError {
     /// A row holds what it should not.
     #[error("a row of the database cannot be read: {0}")]
     Unreadable(&'static str),
+    /// A row that the rules of a table forbid, whenever it comes.
+    #[error("the database forbids it: {0}")]
+    Forbidden(String),
     /// Anything else; a fault of ours.
     #[error("a query failed: {0}")]
     Failed(String),
@@ -91,10 +96,18 @@ impl From<DieselError> for DbError {
                 Self::Conflict(about.constraint_name().unwrap_or_default().to_owned())
             }
             DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction,
                 _,
             )
             | DieselError::BrokenTransactionManager => Self::Unavailable(text),
+            DieselError::DatabaseError(
+                DatabaseErrorKind::CheckViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::ForeignKeyViolation,
+                _,
+            ) => Self::Forbidden(text),
             _ if gone(&text) => Self::Unavailable(text),
             _ => Self::Failed(text),
         }

@@ -73,7 +73,14 @@ pub struct NewCall {
 
 /// Writes records down, whichever of them are not known yet; tells the calls that some of them are about and that nobody has
 /// written down. What was told first of a call stays.
-pub fn write(conn: &mut Connection, server: ServerId, records: &[Record]) -> Result<Vec<CallId>, DbError> {
+///
+/// `server` is whose book of calls they are in already; with none, every server hears them.
+pub fn write(
+    conn: &mut Connection,
+    server: Option<ServerId>,
+    records: &[Record],
+) -> Result<Vec<CallId>, DbError> {
+    let server = server.map(|server| server.0);
     hold_lock(conn, RECORD_LOCK)?;
     let (mut called, mut picked_up, mut ended) = (Vec::new(), Vec::new(), Vec::<Told>::new());
     for record in records {
@@ -91,7 +98,7 @@ pub fn write(conn: &mut Connection, server: ServerId, records: &[Record]) -> Res
     Ok(missing)
 }
 
-fn insert(conn: &mut Connection, server: ServerId, calls: &[&NewCall]) -> Result<(), DbError> {
+fn insert(conn: &mut Connection, server: Option<Uuid>, calls: &[&NewCall]) -> Result<(), DbError> {
     if calls.is_empty() {
         return Ok(());
     }
@@ -115,7 +122,7 @@ fn insert(conn: &mut Connection, server: ServerId, calls: &[&NewCall]) -> Result
     .bind::<Array<Timestamptz>, _>(calls.iter().map(|call| call.at).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(calls.iter().map(|call| word_of_decision(call.decided)).collect::<Vec<_>>())
     .bind::<Array<Nullable<Timestamptz>>, _>(calls.iter().map(over).collect::<Vec<_>>())
-    .bind::<SqlUuid, _>(server.0)
+    .bind::<Nullable<SqlUuid>, _>(server)
     .execute(conn)?;
     Ok(())
 }
@@ -130,9 +137,10 @@ fn missing(rows: Vec<Missing>) -> Vec<CallId> {
     rows.into_iter().map(|row| CallId(row.id)).collect()
 }
 
+/// A call that another server took is heard by all again: whoever records its end may not have heard of it before.
 fn set_picked_up(
     conn: &mut Connection,
-    server: ServerId,
+    server: Option<Uuid>,
     told: &[(Uuid, PickedUp, DateTime<Utc>)],
 ) -> Result<Vec<CallId>, DbError> {
     if told.is_empty() {
@@ -142,14 +150,15 @@ fn set_picked_up(
         "WITH told AS (SELECT DISTINCT ON (id) * FROM unnest($1, $2, $3) WITH ORDINALITY AS t (id, seconds, at, nth) \
                        ORDER BY id, nth), \
               noted AS (UPDATE calls SET answered_at = t.at, answered_after = t.seconds, \
-                                         recorded = nextval('calls_recorded'), server = $4 \
+                                         recorded = nextval('calls_recorded'), \
+                                         server = CASE WHEN calls.server = $4 THEN calls.server END \
                         FROM told t WHERE calls.id = t.id AND answered_at IS NULL AND ended_at IS NULL) \
          SELECT id FROM told WHERE NOT EXISTS (SELECT FROM calls WHERE calls.id = told.id)",
     )
     .bind::<Array<SqlUuid>, _>(told.iter().map(|told| told.0).collect::<Vec<_>>())
     .bind::<Array<Nullable<Integer>>, _>(told.iter().map(|told| told.1.seconds()).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(told.iter().map(|told| told.2).collect::<Vec<_>>())
-    .bind::<SqlUuid, _>(server.0)
+    .bind::<Nullable<SqlUuid>, _>(server)
     .load(conn)?;
     Ok(missing(rows))
 }
@@ -157,14 +166,15 @@ fn set_picked_up(
 type Told = (Uuid, Ending, DateTime<Utc>);
 
 /// Notes how calls ended, and counts what was talked towards their masks' months and the days' totals.
-fn settle(conn: &mut Connection, server: ServerId, told: &[Told]) -> Result<Vec<CallId>, DbError> {
+fn settle(conn: &mut Connection, server: Option<Uuid>, told: &[Told]) -> Result<Vec<CallId>, DbError> {
     if told.is_empty() {
         return Ok(Vec::new());
     }
     let rows = diesel::sql_query(
         "WITH told AS (SELECT * FROM unnest($1, $2, $3, $4) AS t (id, ending, seconds, at)), \
               ended AS (UPDATE calls SET ending = t.ending, talk_seconds = t.seconds, ended_at = t.at, \
-                                         recorded = nextval('calls_recorded'), server = $5 \
+                                         recorded = nextval('calls_recorded'), \
+                                         server = CASE WHEN calls.server = $5 THEN calls.server END \
                         FROM told t WHERE calls.id = t.id AND ended_at IS NULL RETURNING mask_id, t.seconds, t.at), \
               talked AS (SELECT * FROM ended WHERE seconds IS NOT NULL), \
               of_masks AS (INSERT INTO talk (mask_id, month, seconds) \
@@ -179,7 +189,7 @@ fn settle(conn: &mut Connection, server: ServerId, told: &[Told]) -> Result<Vec<
     .bind::<Array<Text>, _>(told.iter().map(|told| word_of_ending(told.1).0).collect::<Vec<_>>())
     .bind::<Array<Nullable<Integer>>, _>(told.iter().map(|told| word_of_ending(told.1).1).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(told.iter().map(|told| told.2).collect::<Vec<_>>())
-    .bind::<SqlUuid, _>(server.0)
+    .bind::<Nullable<SqlUuid>, _>(server)
     .load(conn)?;
     Ok(missing(rows))
 }
@@ -269,7 +279,14 @@ pub fn told_after(
     .bind::<Timestamptz, _>(since)
     .bind::<Nullable<SqlUuid>, _>(but_by.map(|server| server.0))
     .load(conn)?;
-    rows.into_iter().map(ToldCall::try_from).collect()
+    // One that a later version has written, say, holds up no others.
+    let known = |row: ToldRow| {
+        let id = row.id;
+        ToldCall::try_from(row)
+            .inspect_err(|error| tracing::warn!(%error, call = %id, "a call is not counted"))
+            .ok()
+    };
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
 /// The number before the first record of the calls that came in after `since`; where there are none, that of the newest
@@ -281,7 +298,8 @@ pub fn first_since(conn: &mut Connection, since: DateTime<Utc>) -> Result<i64, D
         before: i64,
     }
     let row: Row = diesel::sql_query(
-        "SELECT coalesce((SELECT min(recorded) - 1 FROM calls WHERE received_at > $1), \
+        // The sum keeps the planner from the index of `recorded`, of which it would read all that is older first.
+        "SELECT coalesce((SELECT min(recorded + 0) - 1 FROM calls WHERE received_at > $1), \
                          (SELECT max(recorded) FROM calls), 0) AS before",
     )
     .bind::<Timestamptz, _>(since)

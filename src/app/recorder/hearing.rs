@@ -19,12 +19,6 @@ const DAY: TimeDelta = TimeDelta::hours(24);
 pub(super) async fn fill(app: &App, heard: &AtomicI64) -> Result<(), DbError> {
     let (now, since) = (app.now(), app.now() - DAY);
     let (newest, talk) = app.calls_db.transaction(move |conn| records::talk_so_far(conn, now)).await?;
-    {
-        let mut book = app.book();
-        for (mask, seconds) in talk {
-            book.add_talk(mask, seconds, now);
-        }
-    }
     let mut after = app.calls_db.transaction(move |conn| records::first_since(conn, since)).await?;
     while after < newest {
         let told =
@@ -33,6 +27,13 @@ pub(super) async fn fill(app: &App, heard: &AtomicI64) -> Result<(), DbError> {
         after = last.recorded;
         for call in &told {
             learn(app, call, now);
+        }
+    }
+    // Once nothing can fail any more: calls that are learned twice count once, but seconds would count twice.
+    {
+        let mut book = app.book();
+        for (mask, seconds) in talk {
+            book.add_talk(mask, seconds, now);
         }
     }
     heard.store(newest, Relaxed);

@@ -3,6 +3,7 @@
 //! What is on disk goes first once the database is back, and what is told meanwhile queues behind it there. The book of
 //! calls in memory is filled before the first record is written, and hears from here what other servers recorded.
 
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -41,9 +42,11 @@ const REST: Duration = Duration::from_secs(1);
 /// How often other servers' records are asked for.
 const HEAR: Duration = Duration::from_secs(1);
 /// How long a record waits for the call that it is about, which another server may still have on its disk, and how often
-/// it is tried meanwhile.
-const PATIENCE: Duration = Duration::from_mins(15);
+/// some of them are tried meanwhile.
+const PATIENCE: Duration = Duration::from_hours(24);
 const TRY: Duration = Duration::from_secs(5);
+/// How long records on disk that cannot be read hold up no others.
+const SKIP: Duration = Duration::from_mins(1);
 /// How often what counts no more is looked for.
 const SWEEP: Duration = Duration::from_mins(10);
 /// How long the last records may take at the end.
@@ -57,8 +60,8 @@ enum Job {
     Hear,
     /// To take records.
     Write(Arc<Vec<Record>>),
-    /// To take those that were put aside, which stay there until they are taken.
-    TryAgain(Arc<Vec<Record>>),
+    /// To take some that were put aside.
+    TryAgain(Vec<(Record, Instant)>),
     /// To take those of a file.
     Replay(PathBuf, Arc<Vec<Record>>),
 }
@@ -73,13 +76,14 @@ pub struct RecordKeeper {
     spool: Spool,
     waiting: Vec<Record>,
     /// Records about calls that are not there yet, and since when.
-    aside: Vec<(Record, Instant)>,
+    aside: VecDeque<(Record, Instant)>,
     job: Option<(Job, Instant, JoinHandle<Done>)>,
     is_filled: bool,
     /// Up to which record others were heard.
     heard: Arc<AtomicI64>,
     rests_until: Instant,
     busy_until: Instant,
+    skips_spool_until: Instant,
     /// How many records came since when.
     came: (usize, Instant),
     hears_at: Instant,
@@ -96,12 +100,13 @@ impl RecordKeeper {
             server,
             spool: Spool::open(folder, app.spool_keys.clone())?,
             waiting: Vec::new(),
-            aside: Vec::new(),
+            aside: VecDeque::new(),
             job: None,
             is_filled: false,
             heard: Arc::default(),
             rests_until: now,
             busy_until: now,
+            skips_spool_until: now,
             came: (0, now),
             hears_at: now,
             tries_at: now,
@@ -135,7 +140,8 @@ impl RecordKeeper {
             self.begin(now);
         }
         let is_taken = self.is_filled && now >= self.rests_until.max(self.busy_until);
-        let goes_to_disk = !self.spool.is_empty() || !is_taken;
+        let is_behind = !self.spool.is_empty() && now >= self.skips_spool_until;
+        let goes_to_disk = is_behind || !is_taken;
         if goes_to_disk && !self.waiting.is_empty() || self.waiting.len() > WAITING {
             let waiting = std::mem::take(&mut self.waiting);
             self.lay_down(&waiting);
@@ -175,21 +181,17 @@ impl RecordKeeper {
         }
         if !self.aside.is_empty() && now >= self.tries_at {
             self.tries_at = now + TRY;
-            let before = self.aside.len();
-            self.aside.retain(|(_, since)| since.elapsed() < PATIENCE);
-            let records = before - self.aside.len();
-            if records > 0 {
-                tracing::warn!(records, "records about calls that nobody has written down were dropped");
-            }
-            let again = self.aside.iter().map(|(record, _)| record.clone()).collect();
-            return self.start(Job::TryAgain(Arc::new(again)));
+            let some = self.aside.drain(..self.aside.len().min(TOGETHER)).collect();
+            return self.start(Job::TryAgain(some));
         }
-        if let Some(path) = self.spool.oldest() {
+        let oldest = if now < self.skips_spool_until { None } else { self.spool.oldest() };
+        if let Some(path) = oldest {
             match self.spool.read(&path) {
                 Ok(records) => self.start(Job::Replay(path, Arc::new(records))),
                 Err(error) => {
-                    tracing::error!(%error, "records on disk cannot be read");
-                    self.rests_until = now + REST;
+                    tracing::error!(%error, file = %path.display(), "records on disk cannot be read");
+                    self.spool.put_last();
+                    self.skips_spool_until = now + SKIP;
                 }
             }
         } else if !self.waiting.is_empty() {
@@ -203,9 +205,18 @@ impl RecordKeeper {
         let work: JoinHandle<Done> = match &job {
             Job::Fill => tokio::spawn(async move { fill(&app, &heard).await.map(|()| Vec::new()) }),
             Job::Hear => tokio::spawn(async move { hear(&app, server, &heard).await.map(|()| Vec::new()) }),
-            Job::Write(records) | Job::TryAgain(records) | Job::Replay(_, records) => {
+            Job::Write(records) => {
                 let records = records.clone();
-                tokio::spawn(async move { write(&app, server, &records).await })
+                tokio::spawn(async move { write(&app, Some(server), &records).await })
+            }
+            // Older than what this server knows by itself, perhaps: it hears them like the others.
+            Job::Replay(_, records) => {
+                let records = records.clone();
+                tokio::spawn(async move { write(&app, None, &records).await })
+            }
+            Job::TryAgain(aside) => {
+                let records = Arc::new(aside.iter().map(|(record, _)| record.clone()).collect());
+                tokio::spawn(async move { write(&app, None, &records).await })
             }
         };
         self.job = Some((job, Instant::now(), work));
@@ -221,10 +232,10 @@ impl RecordKeeper {
         match job {
             Job::Fill => self.is_filled = true,
             Job::Hear => {}
-            Job::Write(records) => self.put_aside(&records, &missing),
-            Job::TryAgain(_) => self.aside.retain(|(record, _)| missing.contains(&record.call())),
+            Job::Write(records) => self.put_aside(newly(&records), &missing),
+            Job::TryAgain(aside) => self.put_aside(aside.into_iter(), &missing),
             Job::Replay(path, records) => {
-                self.put_aside(&records, &missing);
+                self.put_aside(newly(&records), &missing);
                 if let Err(error) = self.spool.done(&path) {
                     tracing::error!(%error, "records on disk that are written cannot be removed");
                 }
@@ -245,25 +256,32 @@ impl RecordKeeper {
             }
             standing.is_written = false;
         });
-        if let Job::Write(records) = job {
-            self.lay_down(&records);
+        match job {
+            Job::Write(records) => self.lay_down(&records),
+            Job::TryAgain(aside) => self.aside.extend(aside),
+            Job::Fill | Job::Hear | Job::Replay(..) => {}
         }
     }
 
-    fn put_aside(&mut self, records: &[Record], missing: &[CallId]) {
-        let now = Instant::now();
-        let about_missing = records.iter().filter(|record| missing.contains(&record.call()));
-        self.aside.extend(about_missing.map(|record| (record.clone(), now)));
+    /// Keeps those whose calls are missing, unless they have waited for long enough.
+    fn put_aside(&mut self, records: impl Iterator<Item = (Record, Instant)>, missing: &[CallId]) {
+        let missing: HashSet<CallId> = missing.iter().copied().collect();
+        let about_missing = records.filter(|(record, _)| missing.contains(&record.call()));
+        let (kept, over): (Vec<_>, Vec<_>) = about_missing.partition(|(_, since)| since.elapsed() < PATIENCE);
+        self.aside.extend(kept);
+        if !over.is_empty() {
+            self.app.recorder.lose(over.len() as u64);
+        }
     }
 
     fn lay_down(&mut self, records: &[Record]) {
         if let Err(error) = self.spool.append(records) {
             tracing::error!(%error, "records cannot be laid down on disk");
             // They wait in memory as long as there is room.
-            if self.waiting.len() + records.len() <= super::QUEUE {
-                self.waiting.extend_from_slice(records);
-            } else {
-                self.app.recorder.lose(records.len() as u64);
+            let room = super::QUEUE.saturating_sub(self.waiting.len()).min(records.len());
+            self.waiting.extend_from_slice(&records[..room]);
+            if room < records.len() {
+                self.app.recorder.lose((records.len() - room) as u64);
             }
         }
     }
@@ -295,8 +313,10 @@ impl RecordKeeper {
                 Err(_) => break,
             }
         }
-        if let Some((Job::Write(records), ..)) = self.job.take() {
-            self.lay_down(&records);
+        match self.job.take() {
+            Some((Job::Write(records), ..)) => self.lay_down(&records),
+            Some((Job::TryAgain(aside), ..)) => self.aside.extend(aside),
+            _ => {}
         }
         let mut left = std::mem::take(&mut self.waiting);
         left.extend(std::mem::take(&mut self.aside).into_iter().map(|(record, _)| record));
@@ -317,16 +337,16 @@ async fn done(job: &mut Option<(Job, Instant, JoinHandle<Done>)>) -> Done {
     }
 }
 
-/// Writes records, some thousand at a time. One that the database does not take for its own sake is left out, so that it
-/// holds up no others.
-async fn write(app: &App, server: ServerId, records: &Arc<Vec<Record>>) -> Done {
+/// Writes records, some thousand at a time. One that the rules of the tables forbid is left out, so that it holds up no
+/// others; whatever else goes wrong, all of them are kept and tried again.
+async fn write(app: &App, server: Option<ServerId>, records: &Arc<Vec<Record>>) -> Done {
     let mut missing = Vec::new();
     for first in (0..records.len()).step_by(TOGETHER) {
         let some = first..records.len().min(first + TOGETHER);
         match write_together(&app.calls_db, server, records.clone(), some.clone()).await {
             Ok(more) => missing.extend(more),
-            Err(DbError::Unavailable(why)) => return Err(DbError::Unavailable(why)),
-            Err(_) => missing.extend(write_one_by_one(app, server, records, some).await?),
+            Err(DbError::Forbidden(_)) => missing.extend(write_one_by_one(app, server, records, some).await?),
+            Err(error) => return Err(error),
         }
     }
     Ok(missing)
@@ -334,7 +354,7 @@ async fn write(app: &App, server: ServerId, records: &Arc<Vec<Record>>) -> Done 
 
 async fn write_one_by_one(
     app: &App,
-    server: ServerId,
+    server: Option<ServerId>,
     records: &Arc<Vec<Record>>,
     some: Range<usize>,
 ) -> Done {
@@ -342,16 +362,26 @@ async fn write_one_by_one(
     for one in some {
         match write_together(&app.calls_db, server, records.clone(), one..one + 1).await {
             Ok(more) => missing.extend(more),
-            Err(DbError::Unavailable(why)) => return Err(DbError::Unavailable(why)),
-            Err(error) => {
+            Err(error @ DbError::Forbidden(_)) => {
                 tracing::error!(%error, call = %records[one].call(), "the database does not take a record");
                 app.recorder.lose(1);
             }
+            Err(error) => return Err(error),
         }
     }
     Ok(missing)
 }
 
-async fn write_together(db: &Db, server: ServerId, records: Arc<Vec<Record>>, some: Range<usize>) -> Done {
+fn newly(records: &[Record]) -> impl Iterator<Item = (Record, Instant)> {
+    let now = Instant::now();
+    records.iter().map(move |record| (record.clone(), now))
+}
+
+async fn write_together(
+    db: &Db,
+    server: Option<ServerId>,
+    records: Arc<Vec<Record>>,
+    some: Range<usize>,
+) -> Done {
     db.transaction(move |conn| records::write(conn, server, &records[some])).await
 }

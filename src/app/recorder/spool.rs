@@ -124,6 +124,13 @@ impl Spool {
         self.waiting.front().cloned()
     }
 
+    /// The oldest file is to be read after all others that wait.
+    pub(super) fn put_last(&mut self) {
+        if !self.waiting.is_empty() {
+            self.waiting.rotate_left(1);
+        }
+    }
+
     /// What the file holds. One that does not open is kept, under a name by which nobody reads it.
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
