@@ -196,6 +196,57 @@ async fn what_was_not_written_down_before_the_end_is_written_by_the_next_start_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_took_over_without_the_last_changes_makes_nobody_forget_a_revoke() {
+    let mut two = Two::start().await;
+    two.second.line.is_alive(false);
+    // What the first database had told last is unknown to its successor, which gives the same versions to other changes.
+    let version = "SELECT version FROM directory_version";
+    let known: i64 = two.first.database.one(version).await.parse().unwrap();
+    let successor = format!(
+        "CREATE OR REPLACE FUNCTION directory_timeline() RETURNS bigint LANGUAGE sql AS 'SELECT 2::bigint'; \
+         UPDATE directory_changes SET version = least(version, {known} - 3); \
+         UPDATE directory_version SET version = {known} - 3"
+    );
+    two.first.database.execute(&successor).await;
+    two.revoke().await;
+    let path = two.masks[1].0.clone();
+    for change in ["pause", "resumption", "pause", "resumption"] {
+        two.ada.submit(&path, &format!("{path}/{change}"), &[]).await;
+    }
+    let now: i64 = two.first.database.one(version).await.parse().unwrap();
+    assert!(now >= known, "{now} {known}");
+    two.second.line.is_alive(true);
+    let page = two.confirmed().await;
+    assert!(page.contains("Not in service, can be restored"), "{page}");
+    assert!(!two.rings(&two.masks[0].1).await);
+    assert!(two.rings(&two.masks[1].1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_keeps_the_database_from_taking_records_they_wait_for_it() {
+    let two = Two::start().await;
+    two.second.app.calls_written().await;
+    let calls = "SELECT count(*) FROM calls";
+    let before: usize = two.first.database.one(calls).await.parse().unwrap();
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
+                $$ BEGIN RAISE EXCEPTION 'could not extend file: kein Platz' USING ERRCODE = 'disk_full'; END $$; \
+                CREATE TRIGGER full_disk BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION full_disk()";
+    two.first.database.execute(full).await;
+    for _ in 0..3 {
+        assert!(two.rings(&two.masks[0].1).await, "calls go on");
+    }
+    let patience = std::time::Instant::now() + Duration::from_mins(1);
+    while two.second.app.records_standing().spool_bytes == 0 {
+        assert!(std::time::Instant::now() < patience, "they do not go to the disk");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    two.first.database.execute("DROP TRIGGER full_disk ON calls").await;
+    two.second.app.calls_written().await;
+    assert_eq!(two.first.database.one(calls).await, (before + 3).to_string());
+    assert_eq!(two.second.app.records_standing().lost, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn servers_count_calls_together_and_hear_each_others_end() {
     let two = Two::start().await;
     two.first.clock.advance(TimeDelta::hours(2));
