@@ -1,4 +1,4 @@
-// The few touches that a page gains with a script: copying, sharing, live progress, exact times, the length of a password.
+// The few touches that a page gains with a script: copying, sharing, live progress, the length of a password.
 // Every page works without it. It writes text only through textContent and takes parts of our own pages only as parsed
 // documents, never as strings of HTML.
 "use strict";
@@ -11,7 +11,6 @@ function enhance(root) {
   root.querySelectorAll("[data-share]").forEach(offerShare);
   root.querySelectorAll("[data-reveal]").forEach(offerReveal);
   root.querySelectorAll("[data-least]").forEach(countLetters);
-  root.querySelectorAll("time[datetime]").forEach(tellExactly);
 }
 
 // <button data-copy="+14075550100" hidden>: shown where copying works; says so in its own words for two seconds.
@@ -67,12 +66,6 @@ function countLetters(field) {
     else if (letters < least) count.textContent = `${letters} of ${least} characters`;
     else count.textContent = `${letters} characters: long enough`;
   });
-}
-
-// The exact time, in the reader's own place, where the pointer rests on "yesterday".
-function tellExactly(time) {
-  const moment = new Date(time.dateTime);
-  if (!isNaN(moment)) time.title = moment.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
 }
 
 // Elements with data-live and an id are asked for again, all in one request at the page's own address, until the page

@@ -19,7 +19,7 @@ use crate::domain::call::{
 use crate::domain::call_book::{BookedCall, CallBook, KnownCall};
 use crate::domain::ids::{CallId, MaskId};
 use crate::domain::limits::Rate;
-use crate::domain::mask::Standing;
+use crate::domain::mask::{Mask, Standing};
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::domain::stop::{Spending, stops_calls};
 use crate::metrics::CallOutcome;
@@ -192,6 +192,13 @@ impl App {
         let countries: Vec<Country> = there.into_iter().chain([entry.country]).collect();
         let spending = Spending { carrier: self.carrier.name(), countries: &countries, user: entry.user };
         stops_calls(&stops, entry.mask, spending)
+    }
+
+    /// Whether calls to the mask are turned away by a switch at the moment, as far as this server knows.
+    pub fn turns_calls_away(&self, mask: &Mask) -> bool {
+        let Some((map, phone)) = soon(|| self.directory.map()).zip(mask.phone) else { return false };
+        let Some(entry) = map.find(phone) else { return false };
+        self.is_stopped(&map, &entry, self.destination(&entry).unwrap_or_default())
     }
 
     /// The book of calls, once nobody else writes in it.

@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Text, Timestamptz};
 use uuid::Uuid;
 
 use super::masks::Row;
-use super::schema::{masks, users};
+use super::schema::{masks, operations, users};
 use super::{Connection, DbError, contains};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
@@ -37,6 +37,8 @@ pub struct AdminMask {
     pub last_call: Option<DateTime<Utc>>,
     /// Calls of the last 30 days.
     pub calls: i64,
+    /// What the carrier said, where the mask was not set up.
+    pub trouble: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -83,12 +85,18 @@ pub fn search(
         .load(conn)?;
     let ids: Vec<Uuid> = rows.iter().map(|(row, _)| row.id).collect();
     let calls = calls_of(conn, &ids, now - TimeDelta::days(30))?;
+    let troubles: Vec<(Uuid, Option<String>)> = operations::table
+        .filter(operations::mask_id.eq_any(&ids).and(operations::state.eq("failed")))
+        .order(operations::created_at)
+        .select((operations::mask_id, operations::last_error))
+        .load(conn)?;
     let listed = |(row, owner): (Row, String)| {
         let of_mask = calls.iter().find(|calls| calls.mask_id == row.id);
         Ok(AdminMask {
             owner,
             last_call: of_mask.and_then(|calls| calls.last_call),
             calls: of_mask.map_or(0, |calls| calls.calls),
+            trouble: troubles.iter().rev().find(|(mask, _)| *mask == row.id).and_then(|(_, why)| why.clone()),
             mask: row.try_into()?,
         })
     };

@@ -78,7 +78,12 @@ const ALL: [(Flash, &str, &str, &str); 36] = [
     ),
     (Flash::SignedIn, "signed-in", "success", "You are signed in."),
     (Flash::SignedOut, "signed-out", "success", "You are signed out."),
-    (Flash::MaskRequested, "mask-requested", "success", "This is your new mask."),
+    (
+        Flash::MaskRequested,
+        "mask-requested",
+        "success",
+        "Your wish is noted. The number of your new mask appears here.",
+    ),
     (Flash::MaskCancelled, "mask-cancelled", "success", "The mask is cancelled."),
     (Flash::LabelSaved, "label-saved", "success", "The name is saved."),
     (

@@ -48,6 +48,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/account/time-zone", &["POST"]),
     ("/account/sessions/{id}/end", &["POST"]),
     ("/account/sessions/end-others", &["POST"]),
+    ("/admin", &["GET"]),
     ("/admin/masks", &["GET"]),
     ("/admin/masks/{id}/revocation", &["GET", "POST"]),
     ("/admin/masks/{id}/repurchase", &["POST"]),
@@ -154,6 +155,7 @@ fn pages(service: &mut web::ServiceConfig) {
         .route("/account/sessions/end-others", web::post().to(account::end_other_sessions))
         .route("/account/sessions/{id}/end", web::post().to(account::end_session))
         // Admins.
+        .route("/admin", page().to(admin::home))
         .route("/admin/masks", page().to(admin::masks))
         .service(
             web::resource("/admin/masks/{id}/revocation")

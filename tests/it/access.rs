@@ -57,6 +57,7 @@ const TABLE: &[Row] = &[
     ("POST", "/account/time-zone", [SIGN_IN, "422", "422", "422"]),
     ("POST", "/account/sessions/{id}/end", [SIGN_IN, "404", "303 /account", "404"]),
     ("POST", "/account/sessions/end-others", [SIGN_IN, "303 /account", "303 /account", "303 /account"]),
+    ("GET", "/admin", [SIGN_IN, "403", "403", "303 /admin/masks"]),
     ("GET", "/admin/masks", [SIGN_IN, "403", "403", "200"]),
     ("GET", "/admin/masks/{id}/revocation", [SIGN_IN, "403", "403", "200"]),
     ("POST", "/admin/masks/{id}/revocation", [SIGN_IN, "403", "403", "422"]),
@@ -233,7 +234,7 @@ async fn there_are_no_other_routes_and_no_other_methods() {
     }
     for path in [
         "/nowhere",
-        "/admin",
+        "/admin/nowhere",
         "/masks/",
         "//masks",
         "/tropo",

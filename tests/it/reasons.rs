@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use maskline::app::Channels;
 use maskline::domain::limits::Limits;
+use serde_json::json;
 
 use crate::support::{Options, REAL, TestApp};
 
@@ -103,4 +104,19 @@ async fn too_many_wrong_passwords_are_answered_with_the_form_and_when_to_come_ba
     assert_eq!(page.status, 429, "{}", page.words());
     assert!(page.header("retry-after").parse::<u32>().unwrap() >= 1);
     assert!(page.text.contains("value=\"ada@example.com\""), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admins_read_what_the_carrier_said_where_a_mask_was_not_set_up() {
+    let app = TestApp::with(Options { work: false, ..Options::default() }).await;
+    let (mut ada, number) = app.with_number("ada", REAL).await;
+    let path = ada.wish(&number, &[("area", "same")]).await.location();
+    app.simulator.fault(json!({"kind": "unauthorized", "method": "POST", "resource": "addresses"})).await;
+    app.work().await;
+    let said = "user name or password is not accepted";
+    let page = ada.get(&path).await.words();
+    assert!(page.contains("The people who run this service can see why.") && !page.contains(said), "{page}");
+    let mut admin = app.admin().await;
+    let page = admin.get("/admin/masks").await.words();
+    assert!(page.contains("Failed") && page.contains(said), "{page}");
 }

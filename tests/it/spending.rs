@@ -264,6 +264,13 @@ async fn a_switch_stops_what_it_names_and_callers_are_still_answered() {
         let fields = [("scope", scope), ("subject", subject), ("calls_too", "on"), ("reason", "pumping")];
         assert_eq!(stop(&mut admin, &fields).await.status, 303, "{scope}");
         assert_turned_away(&call(&app, CALLER, &mask, 5).await);
+        for page in [&path, "/masks"] {
+            let words = ada.get(page).await.words();
+            assert!(
+                words.contains("Takes no calls now") && !words.contains("Rings your phone"),
+                "{scope}: {words}"
+            );
+        }
         let of_bob = call(&app, CALLER, &bobs, 5).await;
         if others_ring {
             assert_rang(&of_bob);

@@ -81,7 +81,7 @@ async fn a_purchase_that_waits_is_looked_for_again() {
     assert!(page.contains("Purchase: +1 407-555-") && page.contains("of ada@example.com"), "{page}");
     assert!(page.contains("could not be read for an hour"), "{page}");
     let all = admin.get("/admin/masks").await.words();
-    assert!(all.contains("One thing waits for a person. See what to do"), "{all}");
+    assert!(all.contains("One thing needs somebody to look at it. See what to do"), "{all}");
 
     let id = only(&app, "SELECT id FROM operations").await;
     let resumption = format!("{PATH}/{id}/resumption");
@@ -97,7 +97,7 @@ async fn a_purchase_that_waits_is_looked_for_again() {
     assert!(ada.get(&path).await.words().contains("Calls to this number ring your phone."));
     assert_eq!(app.simulator.ledger().await.0, [bought]);
     assert_eq!(audited(&app).await, ["operation resumed|", "operation resumed|"]);
-    assert!(!admin.get("/admin/masks").await.words().contains("for a person"));
+    assert!(!admin.get("/admin/masks").await.words().contains("somebody to look at"));
     agreement(&app).await;
 }
 

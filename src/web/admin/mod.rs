@@ -40,6 +40,7 @@ struct AdminMaskView {
     made: Moment,
     last_call: Option<Moment>,
     calls: i64,
+    trouble: String,
     may_revoke: bool,
 }
 
@@ -63,6 +64,11 @@ pub(super) struct SearchQuery {
     #[serde(default)]
     state: String,
     page: Option<i64>,
+}
+
+/// What an admin who types the shorter address wants.
+pub(super) async fn home(admin: Admin) -> HttpResponse {
+    admin.0.visitor.redirect("/admin/masks", None)
 }
 
 pub(super) async fn masks(admin: Admin, query: web::Query<SearchQuery>) -> Result<HttpResponse, PageError> {
@@ -116,6 +122,7 @@ fn row(reviewed: ReviewedMask, admin: &Admin) -> AdminMaskView {
         made: moment(listed.mask.requested_at, now, zone),
         last_call: listed.last_call.map(|at| moment(at, now, zone)),
         calls: listed.calls,
+        trouble: listed.trouble.filter(|_| listed.mask.state.word() == "failed").unwrap_or_default(),
         may_revoke: may_revoke(&listed.mask),
     }
 }

@@ -40,12 +40,13 @@ impl MaskCard {
     pub(super) fn new(listed: ListedMask, signed_in: &SignedIn) -> Self {
         let ListedMask { mask, last_call, is_confirmed, is_given_up } = listed;
         let state = shown_state(&mask.state, is_confirmed);
+        let is_stopped = state == "active" && signed_in.app().turns_calls_away(&mask);
         Self {
             id: mask.id,
             path: format!("/masks/{}", mask.id),
             number: mask.phone.map(Number::from),
             state,
-            badge: if is_given_up { "cancelled" } else { state },
+            badge: shown_badge(state, is_given_up, is_stopped),
             last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
             label: shown_label(mask.label),
         }
@@ -61,6 +62,15 @@ fn shown_state(state: &MaskState, is_confirmed: bool) -> &'static str {
         }
         MaskState::Resting { by: StoppedBy::Admin, .. } => "revoked",
         other => other.word(),
+    }
+}
+
+/// The same where a mask in that state is on its way out of it, or of no use.
+fn shown_badge(state: &'static str, is_given_up: bool, is_stopped: bool) -> &'static str {
+    match (is_given_up, is_stopped) {
+        (true, _) => "cancelled",
+        (false, true) => "stopped",
+        (false, false) => state,
     }
 }
 

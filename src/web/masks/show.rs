@@ -7,7 +7,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::new::{NumberChoice, shown_prefix};
-use super::{changed_or_told, shown_label, shown_state};
+use super::{changed_or_told, shown_badge, shown_label, shown_state};
 use crate::app::masks::ChangeError;
 use crate::app::overview::{ShownCall, ShownCaller, ShownMask};
 use crate::app::servers::Reach;
@@ -27,6 +27,7 @@ use crate::web::page::{
 const DRAWN_DAYS: i64 = 30;
 
 /// What is said of a mask that was cancelled too late to tell at once.
+const STOPPED: &str = "The people who run this service turn its calls away at the moment. It is still yours, and rings your phone again once they let it.";
 const GIVEN_UP: &str = "It is cancelled. We are making sure that the phone company did not rent it out; if it did, it goes to rest and rings nobody.";
 
 struct DayBar {
@@ -93,15 +94,21 @@ pub(super) async fn show_page(
     let (days, days_words) = drawn(&found, signed_in);
     let ShownMask { mask, is_given_up, number, calls, calls_in_all, talked, is_confirmed, .. } = found;
     let label = shown_label(mask.label.clone());
+    let state = shown_state(&mask.state, is_confirmed);
+    let is_stopped = state == "active" && app.turns_calls_away(&mask);
     Ok(ShowPage {
         page: signed_in.visitor.page(&label),
         errors,
         id,
         label,
         number: mask.phone.map(Number::from),
-        state: shown_state(&mask.state, is_confirmed),
-        badge: if is_given_up { "cancelled" } else { shown_state(&mask.state, is_confirmed) },
-        progress: if is_given_up { GIVEN_UP.to_owned() } else { progress(&mask, is_confirmed, signed_in) },
+        state,
+        badge: shown_badge(state, is_given_up, is_stopped),
+        progress: match (is_given_up, is_stopped) {
+            (true, _) => GIVEN_UP.to_owned(),
+            (false, true) => STOPPED.to_owned(),
+            (false, false) => progress(&mask, is_confirmed, signed_in),
+        },
         notes: notes(&mask),
         leads_to: number.as_ref().map(Number::from),
         made: moment(mask.requested_at, now, zone),
