@@ -72,7 +72,20 @@ impl Database {
         ask(&self.cluster.url("postgres"), query)
     }
 
-    /// Stops it, as a machine that fails does; or lets it hang.
+    /// Stops it, as a machine that fails does, and waits until it is gone.
+    pub(crate) fn stop(&self) -> anyhow::Result<()> {
+        let text = fs::read_to_string(self.cluster.directory().join("data/postmaster.pid"))?;
+        let process = PathBuf::from("/proc").join(text.lines().next().context("no process")?.trim());
+        self.signal("QUIT")?;
+        let patience = Instant::now() + PATIENCE;
+        while process.exists() {
+            ensure!(Instant::now() < patience, "PostgreSQL does not stop");
+            sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// Lets it hang, or go on.
     pub(crate) fn signal(&self, signal: &str) -> anyhow::Result<()> {
         let file = self.cluster.directory().join("data/postmaster.pid");
         let text = fs::read_to_string(file)?;

@@ -141,7 +141,7 @@ pub(crate) fn patience(beside: &Beside<'_>, database: &Database, report: &mut Re
     );
     let hung = rounds(&|| database.signal("STOP"), &|| database.signal("CONT"))?;
     report.latency("… while PostgreSQL hangs", &hung, &twice);
-    database.signal("QUIT")?;
+    database.stop()?;
     let stopped = rounds(&nothing, &nothing)?;
     report.latency("… while PostgreSQL is stopped", &stopped, &twice);
     let mut starting = vec![];
@@ -154,7 +154,7 @@ pub(crate) fn patience(beside: &Beside<'_>, database: &Database, report: &mut Re
         ensure!(matches!(started, Ok(Ok(()))), "PostgreSQL did not start: {started:?}");
         starting.push(both?);
         beside.server.drained(DRAINING)?;
-        database.signal("QUIT")?;
+        database.stop()?;
     }
     report.latency("… while PostgreSQL starts and takes what waited", &starting, &twice);
     database.start()?;
@@ -233,7 +233,7 @@ pub(crate) fn starts(database: &Database, masks: &Masks, report: &mut Report) ->
     first.drained(DRAINING)?;
     first.stop()?;
     start("first call after a start, 1,000,000 masks", target)?.stop()?;
-    database.signal("QUIT")?;
+    database.stop()?;
     let without = start("… without PostgreSQL", target);
     database.start()?;
     without?.stop()
