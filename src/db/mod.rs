@@ -335,7 +335,7 @@ mod tests {
     fn what_a_url_says_of_waiting_counts_before_ours() {
         let bare = noticing("postgres://db/maskline");
         assert!(bare.starts_with("postgres://db/maskline?connect_timeout=3&"), "{bare}");
-        assert!(bare.ends_with("&tcp_user_timeout=15000"), "{bare}");
+        assert!(bare.ends_with("&tcp_user_timeout=15000&target_session_attrs=read-write"), "{bare}");
         let said = noticing("postgres://db/maskline?sslmode=require&connect_timeout=9");
         assert_eq!(said.matches("connect_timeout").count(), 1, "{said}");
         assert!(said.contains("&connect_timeout=9&keepalives_idle=10"), "{said}");
