@@ -74,8 +74,7 @@ impl Database {
 
     /// Stops it, as a machine that fails does, and waits until it is gone.
     pub(crate) fn stop(&self) -> anyhow::Result<()> {
-        let text = fs::read_to_string(self.cluster.directory().join("data/postmaster.pid"))?;
-        let process = PathBuf::from("/proc").join(text.lines().next().context("no process")?.trim());
+        let process = PathBuf::from("/proc").join(self.process()?);
         self.signal("QUIT")?;
         let patience = Instant::now() + PATIENCE;
         while process.exists() {
@@ -87,13 +86,16 @@ impl Database {
 
     /// Lets it hang, or go on.
     pub(crate) fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let file = self.cluster.directory().join("data/postmaster.pid");
-        let text = fs::read_to_string(file)?;
-        let process = text.lines().next().context("no process")?;
+        let process = self.process()?;
         let script = format!("kill -{signal} {process} $(pgrep -P {process})");
         // A backend may end while it is looked at.
         Command::new("sh").args(["-c", &script]).stderr(Stdio::null()).status()?;
         Ok(())
+    }
+
+    fn process(&self) -> anyhow::Result<String> {
+        let text = fs::read_to_string(self.cluster.directory().join("data/postmaster.pid"))?;
+        Ok(text.lines().next().context("no process")?.trim().to_owned())
     }
 
     /// Starts it again.

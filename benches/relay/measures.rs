@@ -16,7 +16,7 @@ const ROUNDS: u32 = 7;
 /// How long a round takes, in seconds.
 const ROUND: u32 = 3;
 /// Rounds in which it is measured how long callers wait.
-const WAITING_ROUNDS: u32 = 3;
+const WAITING_ROUNDS: usize = 3;
 /// Calls a second of the steady load: a large house at its busiest.
 const STEADY: Pace = Pace { per_second: 200, seconds: 10 };
 /// How long a connection pauses at the load at which processor time is compared, in milliseconds: some 5,000 calls a second.
@@ -124,47 +124,46 @@ fn cost(process: u32, round: impl FnOnce() -> anyhow::Result<Round>) -> anyhow::
 /// same time, as this machine is not the same from one moment to the next.
 pub(crate) fn patience(beside: &Beside<'_>, database: &Database, report: &mut Report) -> anyhow::Result<()> {
     let calls = || calls_at_once_to_both(beside);
-    let rounds = |prepare: &dyn Fn() -> anyhow::Result<()>, after: &dyn Fn() -> anyhow::Result<()>| {
-        let round = |_| {
-            prepare()?;
-            let both = calls();
-            after()?;
-            both
-        };
-        (0..WAITING_ROUNDS).map(round).collect::<anyhow::Result<Vec<Both>>>()
-    };
-    let nothing = || Ok(());
-    let well = rounds(&nothing, &nothing)?;
-    let twice = format!(
-        "p99 at most {:.1} ms",
-        (2.0 * report.latency("calls, 200 a second", &well, "p99 at most 2 ms")).max(4.0)
-    );
-    let hung = rounds(&|| database.signal("STOP"), &|| database.signal("CONT"))?;
-    report.latency("… while PostgreSQL hangs", &hung, &twice);
+    report.latency("calls, 200 a second", &rounds(calls)?, "p99 at most 2 ms");
+    let target = "p99 at most 4 ms";
+    let hung = rounds(|| {
+        database.signal("STOP")?;
+        let both = calls();
+        database.signal("CONT")?;
+        both
+    })?;
+    report.latency("… while PostgreSQL hangs", &hung, target);
     database.stop()?;
-    let stopped = rounds(&nothing, &nothing)?;
-    report.latency("… while PostgreSQL is stopped", &stopped, &twice);
-    let mut starting = vec![];
-    for _ in 0..WAITING_ROUNDS {
-        let (started, both) = std::thread::scope(|scope| {
-            let start = scope.spawn(move || database.start().map_err(|error| error.to_string()));
-            let both = calls();
-            (start.join(), both)
-        });
-        ensure!(matches!(started, Ok(Ok(()))), "PostgreSQL did not start: {started:?}");
-        starting.push(both?);
+    report.latency("… while PostgreSQL is stopped", &rounds(calls)?, target);
+    let starting = rounds(|| {
+        let both = while_it_starts(database, calls)?;
         beside.server.drained(DRAINING)?;
         database.stop()?;
-    }
-    report.latency("… while PostgreSQL starts and takes what waited", &starting, &twice);
+        Ok(both)
+    })?;
+    report.latency("… while PostgreSQL starts and takes what waited", &starting, target);
     database.start()?;
     beside.server.drained(DRAINING)?;
-    let mut signing = vec![];
-    for _ in 0..WAITING_ROUNDS {
-        signing.push(with_sign_ins(beside, report)?);
-    }
-    report.latency("… while 50 sign-ins a second run", &signing, &twice);
+    let signing = rounds(|| with_sign_ins(beside, report))?;
+    report.latency("… while 50 sign-ins a second run", &signing, target);
     Ok(())
+}
+
+fn rounds(round: impl FnMut() -> anyhow::Result<Both>) -> anyhow::Result<Vec<Both>> {
+    std::iter::repeat_with(round).take(WAITING_ROUNDS).collect()
+}
+
+fn while_it_starts(
+    database: &Database,
+    calls: impl FnOnce() -> anyhow::Result<Both>,
+) -> anyhow::Result<Both> {
+    let (started, both) = std::thread::scope(|scope| {
+        let start = scope.spawn(move || database.start().map_err(|error| error.to_string()));
+        let both = calls();
+        (start.join(), both)
+    });
+    ensure!(matches!(started, Ok(Ok(()))), "PostgreSQL did not start: {started:?}");
+    both
 }
 
 /// A steady load on each of the two at the same time.

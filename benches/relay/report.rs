@@ -61,21 +61,18 @@ impl Report {
         self.line(name, &format!("{} a second; p50 {p50:.2} ms, p99 {p99:.2} ms", rate.shown(0)), "");
     }
 
-    /// How long the answers to calls took, beside those of the bare handler; tells the milliseconds within which 99 of 100
-    /// came.
-    pub(crate) fn latency(&mut self, name: &str, rounds: &[Both], target: &str) -> f64 {
+    /// How long the answers to calls took, beside those of the bare handler.
+    pub(crate) fn latency(&mut self, name: &str, rounds: &[Both], target: &str) {
         let of = |figure: fn(&Both) -> f64| Spread::of(rounds.iter().map(figure));
         for Both { ours, bare } in rounds {
             self.answered(&[*ours]);
             self.failed += bare.failed;
         }
-        let (p50, p99) = (of(|both| both.ours.p50).median, of(|both| both.ours.p99));
-        let (bare, ratio) = (of(|both| both.bare.p99), of(|both| both.ours.p99 / both.bare.p99));
-        let (p99_shown, bare, ratio) = (p99.shown(2), bare.shown(2), ratio.shown(2));
-        let figures =
-            format!("p50 {p50:.2} ms, p99 {p99_shown} ms; bare handler beside it {bare} ms; **{ratio}**");
+        let p50 = of(|both| both.ours.p50).median;
+        let (p99, bare) = (of(|both| both.ours.p99).shown(2), of(|both| both.bare.p99).shown(2));
+        let ratio = of(|both| both.ours.p99 / both.bare.p99).shown(2);
+        let figures = format!("p50 {p50:.2} ms, p99 {p99} ms; bare handler beside it {bare} ms; **{ratio}**");
         self.line(name, &figures, target);
-        p99.median
     }
 
     /// A figure of its own.

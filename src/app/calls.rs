@@ -119,7 +119,7 @@ impl App {
             standing: entry.standing,
             destination,
             destination_is_mask: destination.is_some_and(|number| map.holds(number)),
-            is_stopped: self.is_stopped(&map, &entry, destination),
+            is_stopped: self.is_stopped(&map, &entry, || destination),
         };
         let caller = Caller {
             number: incoming.caller,
@@ -183,12 +183,17 @@ impl App {
     }
 
     /// Whether a switch that stops spending keeps calls to the mask from being put through.
-    fn is_stopped(&self, map: &Map, entry: &Entry, destination: Option<PhoneNumber>) -> bool {
+    fn is_stopped(
+        &self,
+        map: &Map,
+        entry: &Entry,
+        destination: impl FnOnce() -> Option<PhoneNumber>,
+    ) -> bool {
         let stops = map.stops();
         if stops.is_empty() {
             return false;
         }
-        let there = destination.and_then(|number| number.country());
+        let there = destination().and_then(|number| number.country());
         let countries: Vec<Country> = there.into_iter().chain([entry.country]).collect();
         let spending = Spending { carrier: self.carrier.name(), countries: &countries, user: entry.user };
         stops_calls(&stops, entry.mask, spending)
@@ -198,7 +203,7 @@ impl App {
     pub fn turns_calls_away(&self, mask: &Mask) -> bool {
         let Some((map, phone)) = soon(|| self.directory.map()).zip(mask.phone) else { return false };
         let Some(entry) = map.find(phone) else { return false };
-        self.is_stopped(&map, &entry, self.destination(&entry).unwrap_or_default())
+        self.is_stopped(&map, &entry, || self.destination(&entry).unwrap_or_default())
     }
 
     /// The book of calls, once nobody else writes in it.

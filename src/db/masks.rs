@@ -8,7 +8,7 @@ use diesel::sql_types::Bool;
 use uuid::Uuid;
 
 use super::schema::masks;
-use super::{Connection, DbError, hold_lock};
+use super::{Connection, DbError, begins_with, hold_lock};
 use crate::domain::ids::{MaskId, NumberId, UserId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
 use crate::domain::phone::PhoneNumber;
@@ -39,7 +39,7 @@ pub(super) struct Row {
     e164: Option<String>,
     elsewhere: bool,
     label: String,
-    state: String,
+    pub(super) state: String,
     requested_at: DateTime<Utc>,
     paused_by: Option<String>,
     revoked_by: Option<String>,
@@ -183,8 +183,8 @@ pub fn known_of(
 
 /// Whether a number that begins so is being given back.
 pub fn is_one_leaving(conn: &mut Connection, prefix: &str) -> Result<bool, DbError> {
-    let begins_so = format!("+{}%", prefix.trim_start_matches('+'));
-    let leaving = masks::table.filter(masks::state.eq("releasing").and(masks::e164.like(begins_so)));
+    let leaving =
+        masks::table.filter(masks::state.eq("releasing").and(masks::e164.like(begins_with(prefix))));
     Ok(diesel::select(diesel::dsl::exists(leaving)).get_result(conn)?)
 }
 

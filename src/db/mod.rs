@@ -299,6 +299,11 @@ fn contains(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 
+/// A pattern of LIKE for numbers in E.164 that begin with these digits.
+fn begins_with(digits: &str) -> String {
+    format!("+{}%", digits.trim_start_matches('+'))
+}
+
 /// Deletes a batch of the table's rows whose time lies before `before`.
 fn forget(
     conn: &mut Connection,

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::schema::orphans;
-use super::{Connection, DbError};
+use super::{Connection, DbError, begins_with};
 use crate::domain::agreement::{Orphan, OrphanState};
 use crate::domain::ids::{MaskId, OrphanId};
 use crate::domain::phone::PhoneNumber;
@@ -171,10 +171,7 @@ pub fn known_of(
 
 /// Whether a number that begins so is on its way back to the carrier.
 pub fn is_one_going_back(conn: &mut Connection, prefix: &str) -> Result<bool, DbError> {
-    let going = orphans::table.filter(
-        orphans::state
-            .eq("releasing")
-            .and(orphans::e164.like(format!("+{}%", prefix.trim_start_matches('+')))),
-    );
+    let going =
+        orphans::table.filter(orphans::state.eq("releasing").and(orphans::e164.like(begins_with(prefix))));
     Ok(diesel::select(diesel::dsl::exists(going)).get_result(conn)?)
 }

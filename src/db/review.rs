@@ -85,9 +85,10 @@ pub fn search(
         .load(conn)?;
     let ids: Vec<Uuid> = rows.iter().map(|(row, _)| row.id).collect();
     let calls = calls_of(conn, &ids, now - TimeDelta::days(30))?;
+    let failed = rows.iter().filter(|(row, _)| row.state == "failed").map(|(row, _)| row.id);
     let troubles: Vec<(Uuid, Option<String>)> = operations::table
-        .filter(operations::mask_id.eq_any(&ids).and(operations::state.eq("failed")))
-        .order(operations::created_at)
+        .filter(operations::mask_id.eq_any(failed).and(operations::state.eq("failed")))
+        .order(operations::created_at.desc())
         .select((operations::mask_id, operations::last_error))
         .load(conn)?;
     let listed = |(row, owner): (Row, String)| {
@@ -96,7 +97,7 @@ pub fn search(
             owner,
             last_call: of_mask.and_then(|calls| calls.last_call),
             calls: of_mask.map_or(0, |calls| calls.calls),
-            trouble: troubles.iter().rev().find(|(mask, _)| *mask == row.id).and_then(|(_, why)| why.clone()),
+            trouble: troubles.iter().find(|(mask, _)| *mask == row.id).and_then(|(_, why)| why.clone()),
             mask: row.try_into()?,
         })
     };

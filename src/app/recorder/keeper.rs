@@ -205,18 +205,12 @@ impl RecordKeeper {
         let work: JoinHandle<Done> = match &job {
             Job::Fill => tokio::spawn(async move { fill(&app, &heard).await.map(|()| Vec::new()) }),
             Job::Hear => tokio::spawn(async move { hear(&app, server, &heard).await.map(|()| Vec::new()) }),
-            Job::Write(records) => {
-                let records = records.clone();
-                tokio::spawn(async move { write(&app, Some(server), &records).await })
-            }
+            Job::Write(records) => tokio::spawn(write(app, Some(server), records.clone())),
             // Older than what this server knows by itself, perhaps: it hears them like the others.
-            Job::Replay(_, records) => {
-                let records = records.clone();
-                tokio::spawn(async move { write(&app, None, &records).await })
-            }
+            Job::Replay(_, records) => tokio::spawn(write(app, None, records.clone())),
             Job::TryAgain(aside) => {
-                let records = Arc::new(aside.iter().map(|(record, _)| record.clone()).collect());
-                tokio::spawn(async move { write(&app, None, &records).await })
+                let records: Vec<Record> = aside.iter().map(|(record, _)| record.clone()).collect();
+                tokio::spawn(write(app, None, Arc::new(records)))
             }
         };
         self.job = Some((job, Instant::now(), work));
@@ -265,6 +259,9 @@ impl RecordKeeper {
 
     /// Keeps those whose calls are missing, unless they have waited for long enough.
     fn put_aside(&mut self, records: impl Iterator<Item = (Record, Instant)>, missing: &[CallId]) {
+        if missing.is_empty() {
+            return;
+        }
         let missing: HashSet<CallId> = missing.iter().copied().collect();
         let about_missing = records.filter(|(record, _)| missing.contains(&record.call()));
         let (kept, over): (Vec<_>, Vec<_>) = about_missing.partition(|(_, since)| since.elapsed() < PATIENCE);
@@ -339,13 +336,15 @@ async fn done(job: &mut Option<(Job, Instant, JoinHandle<Done>)>) -> Done {
 
 /// Writes records, some thousand at a time. One that the rules of the tables forbid is left out, so that it holds up no
 /// others; whatever else goes wrong, all of them are kept and tried again.
-async fn write(app: &App, server: Option<ServerId>, records: &Arc<Vec<Record>>) -> Done {
+async fn write(app: Arc<App>, server: Option<ServerId>, records: Arc<Vec<Record>>) -> Done {
     let mut missing = Vec::new();
     for first in (0..records.len()).step_by(TOGETHER) {
         let some = first..records.len().min(first + TOGETHER);
         match write_together(&app.calls_db, server, records.clone(), some.clone()).await {
             Ok(more) => missing.extend(more),
-            Err(DbError::Forbidden(_)) => missing.extend(write_one_by_one(app, server, records, some).await?),
+            Err(DbError::Forbidden(_)) => {
+                missing.extend(write_one_by_one(&app, server, &records, some).await?);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -38,13 +38,10 @@ impl Scalar {
                 let name = text.trim();
                 let fits = (1..=LONGEST_IDENTIFIER).contains(&name.len())
                     && name.bytes().all(|byte| byte.is_ascii_graphic());
-                let is_whole = name.len() == text.len();
-                if !fits {
-                    None
-                } else if is_whole {
-                    Some(text)
-                } else {
-                    Some(name.to_owned())
+                match (fits, name.len() == text.len()) {
+                    (true, true) => Some(text),
+                    (true, false) => Some(name.to_owned()),
+                    (false, _) => None,
                 }
             }
             Self::Whole(number) => Some(number.to_string()),

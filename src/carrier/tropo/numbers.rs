@@ -19,7 +19,10 @@ pub(super) fn whole(digits: &str) -> Option<PhoneNumber> {
 
 /// Reads the ten digits of a North American number that lacks its country code. The plan is not asked.
 pub(super) fn ten_digits(digits: &str) -> Option<PhoneNumber> {
-    (digits.len() == 10).then(|| PhoneNumber::from_digits([b'1'].into_iter().chain(digits.bytes())))?
+    if digits.len() != 10 {
+        return None;
+    }
+    PhoneNumber::from_digits([b'1'].into_iter().chain(digits.bytes()))
 }
 
 /// Reads a number that Tropo rents out. Its word is taken for whatever carries a country code; ten bare digits

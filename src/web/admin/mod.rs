@@ -122,7 +122,7 @@ fn row(reviewed: ReviewedMask, admin: &Admin) -> AdminMaskView {
         made: moment(listed.mask.requested_at, now, zone),
         last_call: listed.last_call.map(|at| moment(at, now, zone)),
         calls: listed.calls,
-        trouble: listed.trouble.filter(|_| listed.mask.state.word() == "failed").unwrap_or_default(),
+        trouble: listed.trouble.unwrap_or_default(),
         may_revoke: may_revoke(&listed.mask),
     }
 }

@@ -23,7 +23,7 @@ use crate::app::overview::{ListedMask, MASKS_OF_PAGE, MaskList};
 use crate::app::quotas::MaskLimit;
 use crate::app::servers::Reach;
 use crate::domain::ids::{MaskId, NumberId};
-use crate::domain::mask::{MaskState, StoppedBy};
+use crate::domain::mask::{Mask, MaskState, StoppedBy};
 
 /// A mask in a list.
 pub(super) struct MaskCard {
@@ -40,13 +40,12 @@ impl MaskCard {
     pub(super) fn new(listed: ListedMask, signed_in: &SignedIn) -> Self {
         let ListedMask { mask, last_call, is_confirmed, is_given_up } = listed;
         let state = shown_state(&mask.state, is_confirmed);
-        let is_stopped = state == "active" && signed_in.app().turns_calls_away(&mask);
         Self {
             id: mask.id,
             path: format!("/masks/{}", mask.id),
             number: mask.phone.map(Number::from),
             state,
-            badge: shown_badge(state, is_given_up, is_stopped),
+            badge: shown_badge(&mask, state, is_given_up, signed_in),
             last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
             label: shown_label(mask.label),
         }
@@ -65,12 +64,12 @@ fn shown_state(state: &MaskState, is_confirmed: bool) -> &'static str {
     }
 }
 
-/// The same where a mask in that state is on its way out of it, or of no use.
-fn shown_badge(state: &'static str, is_given_up: bool, is_stopped: bool) -> &'static str {
-    match (is_given_up, is_stopped) {
-        (true, _) => "cancelled",
-        (false, true) => "stopped",
-        (false, false) => state,
+/// The same, but for a mask that is on its way out of its state, or whose calls are turned away.
+fn shown_badge(mask: &Mask, state: &'static str, is_given_up: bool, signed_in: &SignedIn) -> &'static str {
+    match state {
+        _ if is_given_up => "cancelled",
+        "active" if signed_in.app().turns_calls_away(mask) => "stopped",
+        _ => state,
     }
 }
 

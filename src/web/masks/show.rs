@@ -27,8 +27,9 @@ use crate::web::page::{
 const DRAWN_DAYS: i64 = 30;
 
 /// What is said of a mask that was cancelled too late to tell at once.
-const STOPPED: &str = "The people who run this service turn its calls away at the moment. It is still yours, and rings your phone again once they let it.";
 const GIVEN_UP: &str = "It is cancelled. We are making sure that the phone company did not rent it out; if it did, it goes to rest and rings nobody.";
+/// What is said of a mask whose calls a switch turns away.
+const STOPPED: &str = "The people who run this service turn its calls away at the moment. It is still yours, and rings your phone again once they let it.";
 
 struct DayBar {
     day: String,
@@ -95,7 +96,7 @@ pub(super) async fn show_page(
     let ShownMask { mask, is_given_up, number, calls, calls_in_all, talked, is_confirmed, .. } = found;
     let label = shown_label(mask.label.clone());
     let state = shown_state(&mask.state, is_confirmed);
-    let is_stopped = state == "active" && app.turns_calls_away(&mask);
+    let badge = shown_badge(&mask, state, is_given_up, signed_in);
     Ok(ShowPage {
         page: signed_in.visitor.page(&label),
         errors,
@@ -103,11 +104,11 @@ pub(super) async fn show_page(
         label,
         number: mask.phone.map(Number::from),
         state,
-        badge: shown_badge(state, is_given_up, is_stopped),
-        progress: match (is_given_up, is_stopped) {
-            (true, _) => GIVEN_UP.to_owned(),
-            (false, true) => STOPPED.to_owned(),
-            (false, false) => progress(&mask, is_confirmed, signed_in),
+        badge,
+        progress: match badge {
+            "cancelled" => GIVEN_UP.to_owned(),
+            "stopped" => STOPPED.to_owned(),
+            _ => progress(&mask, is_confirmed, signed_in),
         },
         notes: notes(&mask),
         leads_to: number.as_ref().map(Number::from),
