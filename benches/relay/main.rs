@@ -21,16 +21,21 @@ use deployment::{Database, Server};
 use measures::{Beside, calls_at_once, cost_of_calls, pages, patience, size, starts};
 use report::Report;
 
+/// What can be asked for alone: the first four with one server, the last with several.
+const PARTS: [&str; 5] = ["rate", "cost", "patience", "pages", "size"];
+
 fn main() -> anyhow::Result<()> {
     // What cargo adds is no part's name.
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     if named == ["bare"] {
         return bare::serve();
     }
+    let unknown = named.iter().find(|name| !PARTS.contains(&name.as_str()));
+    ensure!(unknown.is_none(), "there is no part {unknown:?}; there are {PARTS:?}");
     let wants = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     let (cores, load) = (std::thread::available_parallelism()?.get(), report::load());
     let (mut report, database) = (Report::default(), Database::open()?);
-    if ["rate", "cost", "patience", "pages"].into_iter().any(wants) {
+    if PARTS[..4].iter().any(|part| wants(part)) {
         println!("Filling a database with 100,000 masks…");
         calls(&database, &wants, &mut report)?;
     }

@@ -39,13 +39,13 @@ pub(super) struct MaskCard {
 impl MaskCard {
     pub(super) fn new(listed: ListedMask, signed_in: &SignedIn) -> Self {
         let ListedMask { mask, last_call, is_confirmed, is_given_up } = listed;
-        let state = shown_state(&mask.state, is_confirmed);
+        let state = shown_state(&mask, is_confirmed, signed_in);
         Self {
             id: mask.id,
             path: format!("/masks/{}", mask.id),
             number: mask.phone.map(Number::from),
             state,
-            badge: shown_badge(&mask, state, is_given_up, signed_in),
+            badge: if is_given_up { "cancelled" } else { state },
             last_call: last_call.map(|at| moment(at, signed_in.app().now(), signed_in.zone())),
             label: shown_label(mask.label),
         }
@@ -53,23 +53,15 @@ impl MaskCard {
 }
 
 /// The word of a state for a mask's owner: one that an admin revoked is not theirs to restore, and none is called what it is
-/// before every server that routes calls knows it.
-fn shown_state(state: &MaskState, is_confirmed: bool) -> &'static str {
-    match state {
+/// before every server that routes calls knows it. One whose calls a switch turns away does not ring.
+fn shown_state(mask: &Mask, is_confirmed: bool, signed_in: &SignedIn) -> &'static str {
+    match &mask.state {
         MaskState::Active | MaskState::Paused { .. } | MaskState::Resting { .. } if !is_confirmed => {
             "confirming"
         }
+        MaskState::Active if signed_in.app().turns_calls_away(mask) => "stopped",
         MaskState::Resting { by: StoppedBy::Admin, .. } => "revoked",
         other => other.word(),
-    }
-}
-
-/// The same, but for a mask that is on its way out of its state, or whose calls are turned away.
-fn shown_badge(mask: &Mask, state: &'static str, is_given_up: bool, signed_in: &SignedIn) -> &'static str {
-    match state {
-        _ if is_given_up => "cancelled",
-        "active" if signed_in.app().turns_calls_away(mask) => "stopped",
-        _ => state,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::new::{NumberChoice, shown_prefix};
-use super::{changed_or_told, shown_badge, shown_label, shown_state};
+use super::{changed_or_told, shown_label, shown_state};
 use crate::app::masks::ChangeError;
 use crate::app::overview::{ShownCall, ShownCaller, ShownMask};
 use crate::app::servers::Reach;
@@ -95,8 +95,7 @@ pub(super) async fn show_page(
     let (days, days_words) = drawn(&found, signed_in);
     let ShownMask { mask, is_given_up, number, calls, calls_in_all, talked, is_confirmed, .. } = found;
     let label = shown_label(mask.label.clone());
-    let state = shown_state(&mask.state, is_confirmed);
-    let badge = shown_badge(&mask, state, is_given_up, signed_in);
+    let state = shown_state(&mask, is_confirmed, signed_in);
     Ok(ShowPage {
         page: signed_in.visitor.page(&label),
         errors,
@@ -104,9 +103,9 @@ pub(super) async fn show_page(
         label,
         number: mask.phone.map(Number::from),
         state,
-        badge,
-        progress: match badge {
-            "cancelled" => GIVEN_UP.to_owned(),
+        badge: if is_given_up { "cancelled" } else { state },
+        progress: match state {
+            _ if is_given_up => GIVEN_UP.to_owned(),
             "stopped" => STOPPED.to_owned(),
             _ => progress(&mask, is_confirmed, signed_in),
         },
