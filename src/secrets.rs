@@ -2,6 +2,7 @@
 //!
 //! Knows no users and no numbers: it works on bytes.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -13,6 +14,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
+
+/// Different bytes that a random secret has at the least. 22 hexadecimal digits have fewer in 1 of 10 million cases.
+const FEWEST_DIFFERENT: usize = 6;
 
 /// A text that must not be seen: it hides itself in `Debug` and has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,6 +98,20 @@ pub fn is_password(password: &[u8], hash: Option<&str>) -> bool {
     matches && hash.is_some()
 }
 
+/// Whether a secret follows a pattern that no random source would give it: a block that repeats, steps of one size
+/// (`abcdef…`, `0, 1, 2, …`), or hardly any different bytes. One of 16 random bytes or more is never taken for one, whether
+/// it stands as bytes, as base64 or as hexadecimal digits.
+pub fn is_pattern(secret: &[u8]) -> bool {
+    let repeats =
+        |period: usize| secret.iter().zip(&secret[period..]).all(|(earlier, later)| earlier == later);
+    let mut steps = secret.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+    let first_step = steps.next();
+    let different: HashSet<&u8> = secret.iter().collect();
+    (1..=secret.len() / 2).any(repeats)
+        || steps.all(|step| Some(step) == first_step)
+        || different.len() < FEWEST_DIFFERENT.min(secret.len())
+}
+
 /// A random (version 4) UUID.
 pub fn random_uuid() -> Uuid {
     uuid::Builder::from_random_bytes(random_bytes()).into_uuid()
@@ -111,5 +129,32 @@ mod tests {
         assert!(!is_password(b"copper violin seventeen", Some(&hash)));
         assert!(!is_password(b"", None));
         assert!(!is_password(b"x", Some("not a hash")));
+    }
+
+    #[test]
+    fn secrets_that_somebody_typed_are_told_from_random_ones() {
+        let counting: Vec<u8> = (0..32).collect();
+        let odd: Vec<u8> = (0..32).map(|place: u8| 250_u8.wrapping_sub(place * 2)).collect();
+        for secret in [
+            &[0; 32][..],
+            &[0xff; 32],
+            b"xxxxxxxxxxxxxxxxxxxxxx",
+            b"abcdefghijklmnopqrstuv",
+            b"0123456701234567012345",
+            b"example-example-example",
+            b"secretsecretsecretsecretsecret12"[..30].as_ref(),
+            b"aaaaaaaaaaaaaaaaaaaaab",
+            b"1111111111122222222222",
+            b"abcabcabcabcabcabcabca",
+            &counting,
+            &odd,
+        ] {
+            assert!(is_pattern(secret), "{:?}", String::from_utf8_lossy(secret));
+        }
+        for _ in 0..1000 {
+            assert!(!is_pattern(&random_bytes::<32>()));
+            assert!(!is_pattern(random_token().as_bytes()));
+            assert!(!is_pattern(hex(&random_bytes::<16>()).as_bytes()));
+        }
     }
 }

@@ -104,6 +104,8 @@ impl App {
         let number = wish.number;
         let stored = self.db.transaction(move |conn| numbers::find(conn, user, number)).await?;
         let stored = stored.ok_or(WishError::NoNumber)?;
+        // The carrier is asked nothing for somebody who has not verified a number.
+        stored.verified_at.ok_or(WishError::NotVerified)?;
         let phone =
             self.sealer.open(&stored.sealed, Place::number(number.0)).map_err(|_| WishError::DoesNotOpen)?;
         let (country, wanted_prefix) = self.place(phone, wish.area).await?;

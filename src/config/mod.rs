@@ -77,7 +77,7 @@ impl Serve {
         let webhook = Webhook::read(&mut reader);
         tropo::require_setup(&mut reader);
         let mail = Mail::read(&mut reader, site.as_ref().is_none_or(Site::is_loopback));
-        let trusted_proxies = sections::networks(&mut reader, "MASKLINE_TRUSTED_PROXIES");
+        let trusted_proxies = sections::trusted_proxies(&mut reader);
         if site.as_ref().is_some_and(Site::is_https) && reader.written("MASKLINE_TRUSTED_PROXIES").is_none() {
             let expected =
                 "to be set where MASKLINE_PUBLIC_URL is https: the proxy whose X-Forwarded-Proto is believed";

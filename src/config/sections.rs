@@ -251,6 +251,19 @@ pub(super) fn networks(reader: &mut Reader, name: &str) -> Vec<Network> {
     reader.list(name, expected, |text| text.parse().ok())
 }
 
+/// The proxies whose word on where a request comes from counts. A network that no single operator has is refused: with it
+/// any client could say that it is somebody else, and no limit by address would hold.
+pub(super) fn trusted_proxies(reader: &mut Reader) -> Vec<Network> {
+    let name = "MASKLINE_TRUSTED_PROXIES";
+    let networks = networks(reader, name);
+    if networks.iter().any(|network| !network.may_be_one_operators()) {
+        let expected = "the addresses of your own proxies, such as 127.0.0.1 or 10.0.0.0/8: a network as wide as one of \
+                        these lets anybody write any address into X-Forwarded-For";
+        reader.complain(name, expected);
+    }
+    networks
+}
+
 /// An address to listen on.
 pub(super) fn listen(reader: &mut Reader, name: &str) -> Option<SocketAddr> {
     reader.required(name, "an address and a port such as 127.0.0.1:8080", |text| text.parse().ok())

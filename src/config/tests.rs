@@ -27,7 +27,7 @@ fn least() -> Variables {
         ("TROPO_USERNAME", "ada"),
         ("TROPO_PASSWORD", "a-password"),
         ("TROPO_MASKING_APP_ID", "123456"),
-        ("TROPO_WEBHOOK_KEY", "abcdefghijklmnopqrstuv"),
+        ("TROPO_WEBHOOK_KEY", "wfRkv3_8hJ2mQpT0xZ6dLc"),
     ])
 }
 
@@ -150,9 +150,32 @@ fn what_others_could_read_along_is_refused() {
         assert!(Serve::read(&with(&[("TROPO_URL", url)])).is_ok(), "{url}");
     }
     assert_eq!(
-        complaints(&with(&[("TROPO_WEBHOOK_KEY", "abcdefghijklmnopqrstuv,short")])),
+        complaints(&with(&[("TROPO_WEBHOOK_KEY", "wfRkv3_8hJ2mQpT0xZ6dLc,short")])),
         ["TROPO_WEBHOOK_KEY"]
     );
+}
+
+#[test]
+fn what_can_be_guessed_or_lets_anybody_in_is_refused_by_its_name() {
+    let zeros = "A".repeat(43) + "=";
+    let (same_letter, counted) = ("x".repeat(32), "abcdefghijklmnopqrstuvwxyz");
+    let good = "wfRkv3_8hJ2mQpT0xZ6dLc";
+    for (name, value) in [
+        ("MASKLINE_SECRET_KEY", &*zeros),
+        ("MASKLINE_SECRET_KEY", "ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE="),
+        ("TROPO_WEBHOOK_KEY", &*same_letter),
+        ("TROPO_WEBHOOK_KEY", counted),
+        ("TROPO_WEBHOOK_KEY", "example-example-example"),
+        ("TROPO_WEBHOOK_KEY", &format!("{good},{same_letter}")),
+        ("MASKLINE_TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("MASKLINE_TRUSTED_PROXIES", "::/0"),
+        ("MASKLINE_TRUSTED_PROXIES", "127.0.0.1, 0.0.0.0/1, 128.0.0.0/1"),
+        ("MASKLINE_TRUSTED_PROXIES", "::ffff:0.0.0.0/96"),
+    ] {
+        assert_eq!(complaints(&with(&[(name, value)])), [name], "{value}");
+        assert!(!Serve::read(&with(&[(name, value)])).unwrap_err().to_string().contains(value), "{value}");
+    }
+    assert!(Serve::read(&with(&[("MASKLINE_TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8,::1")])).is_ok());
 }
 
 #[test]
@@ -180,7 +203,7 @@ fn secrets_hide_themselves() {
         ("DATABASE_URL", "postgres://ada:db-password@db.example.com/maskline"),
     ]));
     let shown = format!("{:?}", serve.unwrap());
-    for secret in ["a-password", "voice-token", "db-password", "abcdefghijklmnopqrstuv"] {
+    for secret in ["a-password", "voice-token", "db-password", "wfRkv3_8hJ2mQpT0xZ6dLc"] {
         assert!(!shown.contains(secret), "{secret}");
     }
 }
@@ -287,6 +310,12 @@ fn the_example_lists_every_setting_with_its_default() {
 fn the_example_is_right() {
     let mut example = example();
     example.remove("MASKLINE_SECRET_KEY_FILE");
+    // Whoever forgets to put in keys of their own is told so.
+    assert_eq!(complaints(&example), ["MASKLINE_SECRET_KEY", "TROPO_WEBHOOK_KEY"]);
+    let own = least();
+    example.extend(
+        ["MASKLINE_SECRET_KEY", "TROPO_WEBHOOK_KEY"].map(|name| (name.to_owned(), own[name].clone())),
+    );
     let serve = Serve::read(&example).unwrap();
     assert!(serve.mail.mailer().is_ok());
     assert_eq!(serve.webhook.networks.len(), 1);

@@ -7,7 +7,7 @@ use url::Url;
 use super::reader::Reader;
 use super::sections::{is_safe, networks};
 use crate::carrier::tropo::webhook::Network;
-use crate::secrets::Secret;
+use crate::secrets::{Secret, is_pattern};
 
 /// 22 characters of base64 hold 128 bits.
 const SHORTEST_KEY: usize = 22;
@@ -76,8 +76,8 @@ impl Webhook {
     }
 }
 
-const KEYS: &str = "a random key of at least 22 letters, digits, - or _ (`maskline tropo setup` makes one), or \
-                    several with commas";
+const KEYS: &str = "a random key of at least 22 letters, digits, - or _, not a pattern or a repeated word (`maskline \
+                    tropo setup` makes one), or several with commas";
 
 /// A server without an application has no masks, and one without a key would believe nobody.
 pub(super) fn require_setup(reader: &mut Reader) {
@@ -87,7 +87,8 @@ pub(super) fn require_setup(reader: &mut Reader) {
 
 fn webhook_key(text: &str) -> Option<Secret> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    (plain && text.len() >= SHORTEST_KEY).then(|| Secret::new(text))
+    let is_random = text.len() >= SHORTEST_KEY && !is_pattern(text.as_bytes());
+    (plain && is_random).then(|| Secret::new(text))
 }
 
 /// The account id that the simulator puts into its sessions.

@@ -22,6 +22,12 @@ pub(super) struct Root {
 }
 
 impl Root {
+    /// Whether it is no random key. 32 random bytes are printable, all of them, in 1 of 10^13 cases.
+    fn is_guessable(&self) -> bool {
+        let is_text = self.bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        is_text || secrets::is_pattern(&self.bytes)
+    }
+
     /// A key for one purpose, by HKDF-SHA-256 without a salt, the purpose as `info`.
     pub(super) fn derive(&self, purpose: &str) -> [u8; 32] {
         let mut key = [0; 32];
@@ -61,6 +67,12 @@ pub enum NotRootKeys {
     /// Two entries have one id.
     #[error("the id {0} is there twice")]
     DoubledId(u16),
+    /// An entry is a pattern or a text that somebody typed, and no better key with a higher id replaces it.
+    #[error(
+        "entry {0} can be guessed, as it is a pattern or a text: make a random one with `openssl rand -base64 32`. Where \
+         numbers are sealed with it already, keep it beside the new one, which needs a higher id: 1:OLD,2:NEW"
+    )]
+    Guessable(usize),
     /// Two entries have one key.
     #[error("the ids {0} and {1} have the same key")]
     DoubledKey(u16, u16),
@@ -81,7 +93,13 @@ impl RootKeys {
             }
             roots.push(root);
         }
-        if roots.is_empty() { Err(NotRootKeys::Empty) } else { Ok(Self(roots)) }
+        // A deployment that began with a bad key gets away from it only while both are read.
+        let best = roots.iter().filter(|root| !root.is_guessable()).map(|root| root.id).max();
+        match roots.iter().position(|root| root.is_guessable() && best < Some(root.id)) {
+            Some(place) => Err(NotRootKeys::Guessable(place + 1)),
+            None if roots.is_empty() => Err(NotRootKeys::Empty),
+            None => Ok(Self(roots)),
+        }
     }
 
     /// A new random root, as the setting has it.
@@ -146,6 +164,26 @@ mod tests {
             assert_eq!(both.by_id().iter().map(|root| root.id).collect::<Vec<_>>(), [1, 2]);
             // What is short-lived hangs on the lowest id, wherever it stands.
             assert_eq!(both.derive("x"), alone.derive("x"));
+        }
+    }
+
+    #[test]
+    fn a_key_that_can_be_guessed_is_taken_only_beside_the_one_that_replaces_it() {
+        let random = RootKeys::generate();
+        let counting: [u8; 32] = std::array::from_fn(|place| u8::try_from(place).unwrap());
+        for bytes in [
+            [0; 32],
+            [7; 32],
+            counting,
+            *b"example example example example!",
+            *b"a key of our own, 32 bytes long.",
+        ] {
+            let typed = STANDARD.encode(bytes);
+            assert_eq!(refused(&typed), NotRootKeys::Guessable(1));
+            assert_eq!(refused(&format!("2:{typed},1:{random}")), NotRootKeys::Guessable(1));
+            assert_eq!(refused(&format!("1:{random},2:{typed}")), NotRootKeys::Guessable(2));
+            assert!(RootKeys::parse(&format!("1:{typed},2:{random}")).is_ok());
+            assert!(!refused(&typed).to_string().contains(&typed));
         }
     }
 

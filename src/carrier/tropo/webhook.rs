@@ -61,7 +61,23 @@ pub struct Network {
 #[error("not an address or a network such as 192.0.2.0/24")]
 pub struct NotANetwork;
 
+/// The widest networks that one operator has: a private range, or what the largest of them announce.
+const WIDEST_V4: u32 = 8;
+const WIDEST_V6: u32 = 16;
+/// The range of private IPv6 addresses is wider: `fc00::/7`.
+const PRIVATE_V6: Network = Network { first: 0xfc << 120, length: 7, version_six: true };
+/// IPv4 addresses as IPv6 writes them, `::ffff:0:0/96`.
+const MAPPED_BITS: u32 = 96;
+
 impl Network {
+    /// Whether it can be the network of one operator; that of all the world, or a large part of it, cannot.
+    pub fn may_be_one_operators(&self) -> bool {
+        let widest = if self.version_six { WIDEST_V6 } else { WIDEST_V4 };
+        let is_private =
+            self.length >= PRIVATE_V6.length && PRIVATE_V6.first == kept(self.first, PRIVATE_V6.length);
+        self.length >= widest || self.version_six && is_private
+    }
+
     /// Whether the address lies in the range; IPv4 addresses written as IPv6 count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -77,11 +93,15 @@ impl FromStr for Network {
             Some((address, length)) => (address, Some(length)),
             None => (text.trim(), None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
+        let mut address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
         let longest = if address.is_ipv6() { 128 } else { 32 };
-        let length = length.map_or(Ok(longest), str::parse).map_err(|_| NotANetwork)?;
+        let mut length = length.map_or(Ok(longest), str::parse).map_err(|_| NotANetwork)?;
         if length > longest {
             return Err(NotANetwork);
+        }
+        // Addresses are compared as IPv4 wherever they can be.
+        if address.is_ipv6() && address.to_canonical().is_ipv4() && length >= MAPPED_BITS {
+            (address, length) = (address.to_canonical(), length - MAPPED_BITS);
         }
         let first = kept(bits(address), length);
         Ok(Self { first, length, version_six: address.is_ipv6() })
@@ -148,6 +168,36 @@ mod tests {
             assert_eq!(proof.accepts_source(address.parse().unwrap()), inside, "{address}");
         }
         assert!(Proof::default().accepts_source("203.0.113.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_network_of_all_the_world_is_nobodys_own() {
+        for text in [
+            "0.0.0.0/0",
+            "::/0",
+            "0.0.0.0/1",
+            "128.0.0.0/1",
+            "2000::/3",
+            "::ffff:0.0.0.0/96",
+            "8000::/1",
+            "0.0.0.0/7",
+            "f000::/4",
+        ] {
+            assert!(!network(text).may_be_one_operators(), "{text}");
+        }
+        for text in [
+            "127.0.0.1",
+            "10.0.0.0/8",
+            "104.16.0.0/13",
+            "::1",
+            "fc00::/7",
+            "fd00::/8",
+            "2400:cb00::/32",
+            "::ffff:10.0.0.0/104",
+        ] {
+            assert!(network(text).may_be_one_operators(), "{text}");
+        }
+        assert!(network("::ffff:10.0.0.0/104").contains("10.1.2.3".parse().unwrap()));
     }
 
     #[test]
