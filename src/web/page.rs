@@ -96,7 +96,7 @@ impl Errors {
     }
 }
 
-/// A number as a link and as people read it.
+/// A number as programs take it and as people read it.
 #[derive(Clone)]
 pub(super) struct Number {
     pub(super) e164: String,

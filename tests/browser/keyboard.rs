@@ -61,7 +61,7 @@ async fn somebody_without_a_mouse_signs_in_and_gets_a_mask() {
     browser.page("another-area").await;
     keyboard.to("main [type=submit]").await;
     browser.press(ENTER).await;
-    browser.until("document.querySelector('.plate a.number')").await;
+    browser.until("document.querySelector('.tools [data-copy]')").await;
     browser.says("+1 415-").await;
 
     // The panel opens and the way out is reached, too.

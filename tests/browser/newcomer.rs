@@ -120,14 +120,14 @@ impl Newcomer<'_> {
         }
         assert!(self.app.app.step().await.unwrap());
         // With a script the page changes by itself, without one it loads itself again.
-        browser.until("document.querySelector('.plate a.number')").await;
+        browser.until("document.querySelector('.tools [data-copy]')").await;
         if browser.view.script {
             assert_eq!(browser.ask("window.neverReloaded").await, json!(true));
         }
         browser.says("Rings your phone").await;
         browser.page("mask").await;
-        let told = browser.ask("document.querySelector('.plate a.number').href").await;
-        let number = told.as_str().unwrap().strip_prefix("tel:").unwrap().to_owned();
+        let told = browser.ask("document.querySelector('.tools [data-copy]').dataset.copy").await;
+        let number = told.as_str().unwrap().to_owned();
         assert!(number.starts_with("+1407") && number != REAL, "{number}");
         let path = browser.ask("location.pathname").await.as_str().unwrap().to_owned();
         Mask { number, path }

@@ -180,6 +180,7 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
                 let who = ["nobody", "another user", "the owner", "an admin"][role];
                 wrong.push(format!("{method} {pattern} as {who}: {got}, not {wanted}"));
             }
+            assert!(!page.text.contains("href=\"tel:"), "{path}: calling back shows one's own number");
             let shows = page.text.contains(&REAL[2..]) || page.text.contains(&house.mask);
             assert!(
                 role >= 2 || !shows || path.contains(&house.mask),

@@ -72,13 +72,14 @@ async fn the_log_comes_in_pages_and_is_forgotten_after_thirty_days() {
         app.clock.advance(TimeDelta::minutes(3));
     }
     let listed = |page: &str| page.matches("Answered").count();
+    let shown = |count: u32| format!("+1 415-555-{:04}", 100 + count);
     let first = ada.get(&path).await;
     assert_eq!(listed(&first.text), 20, "{}", first.words());
     assert!(first.words().contains("Calls 1 to 20 of 25"), "{}", first.words());
-    assert!(first.text.contains(&caller(24)) && !first.text.contains(&caller(4)));
+    assert!(first.text.contains(&shown(24)) && !first.text.contains(&shown(4)));
     let second = ada.get(&format!("{path}?page=2")).await;
     assert_eq!(listed(&second.text), 5);
-    assert!(second.text.contains(&caller(0)) && second.text.contains("rel=\"prev\""));
+    assert!(second.text.contains(&shown(0)) && second.text.contains("rel=\"prev\""));
     for page in ["3", "0", "-1", "99999999999999999999", "x"] {
         let status = ada.get(&format!("{path}?page={page}")).await.status;
         assert!(matches!(status, 200 | 400 | 404), "{page}: {status}");

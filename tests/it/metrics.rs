@@ -160,7 +160,7 @@ async fn a_scrape_tells_what_has_happened_and_holds_no_number() {
     assert_eq!(prometheus.scrape().await.value(oldest), Some(90.0));
 
     app.work().await;
-    let mask = ada.get(&wished).await.between("tel:", "\"").to_owned();
+    let mask = ada.get(&wished).await.between("data-copy=\"", "\"").to_owned();
     app.webhook("/tropo/transfer", session("s1", &mask)).await;
     app.webhook("/tropo/transfer", session("s2", "+14155550149")).await;
     let wrong = app.anonymous().sign_in("ada@example.com", "not the password").await;

@@ -19,7 +19,7 @@ async fn while_the_database_hangs_pages_say_so_calls_are_answered_and_afterwards
     let (mut ada, number) = app.with_number("ada", REAL).await;
     let wished = ada.wish(&number, &[("area", "same")]).await.location();
     app.work().await;
-    let mask = ada.get(&wished).await.between("tel:", "\"").to_owned();
+    let mask = ada.get(&wished).await.between("data-copy=\"", "\"").to_owned();
     app.line.is_alive(false);
     // More clicks than there are connections, and calls all the while.
     let clicks = (0..20).map(|_| {
@@ -52,7 +52,7 @@ async fn pages_that_wait_take_no_turn_of_a_call() {
     let (mut ada, number) = app.with_number("ada", REAL).await;
     let wished = ada.wish(&number, &[("area", "same")]).await.location();
     app.work().await;
-    let mask = ada.get(&wished).await.between("tel:", "\"").to_owned();
+    let mask = ada.get(&wished).await.between("data-copy=\"", "\"").to_owned();
     // Everything that pages need is held, so that they fill all their turns.
     let held = app.database.hold("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE").await;
     let clicks = (0..20).map(|_| {
@@ -80,7 +80,7 @@ async fn how_a_call_ended_is_noted_although_the_database_was_away_when_the_carri
     let (mut ada, number) = app.with_number("ada", REAL).await;
     let wished = ada.wish(&number, &[("area", "same")]).await.location();
     app.work().await;
-    let mask = ada.get(&wished).await.between("tel:", "\"").to_owned();
+    let mask = ada.get(&wished).await.between("data-copy=\"", "\"").to_owned();
     app.webhook("/tropo/transfer", session("s1", &mask)).await;
     app.app.calls_written().await;
     let call = app.database.one("SELECT id FROM calls").await;

@@ -191,8 +191,8 @@ impl Client {
         let page = self.wish(number_id, &[("area", "same")]).await;
         assert_eq!(page.status, 303, "{}", page.text);
         let path = page.location();
-        let page = self.until(&path, |page| page.text.contains("tel:+")).await;
-        (path, page.between("tel:", "\"").to_owned())
+        let page = self.until(&path, |page| page.text.contains("data-copy=\"+")).await;
+        (path, page.between("data-copy=\"", "\"").to_owned())
     }
 
     /// Reloads a page until it is as wanted, as a person would.
