@@ -24,6 +24,9 @@ pub(super) enum PageError {
     Method,
     #[error("the form was not made for this browser")]
     ForeignForm,
+    /// The browser says that a page of another origin than `ours` sent the request.
+    #[error("the request comes from another origin")]
+    ForeignOrigin { ours: String },
     #[error("the form cannot be read")]
     Unreadable,
     #[error("the form is too long")]
@@ -90,6 +93,13 @@ impl PageError {
                 StatusCode::FORBIDDEN,
                 "That form is too old",
                 "You signed in or out since the page was opened, or cookies are switched off. Nothing was changed. Go back, reload the page and try again.",
+            ),
+            Self::ForeignOrigin { ours } => (
+                StatusCode::FORBIDDEN,
+                "That came from another site",
+                format!(
+                    "Your browser says that this form was not sent from a page of ours. Nothing was changed. Open {ours} and try again there."
+                ),
             ),
             Self::Unreadable => told(
                 StatusCode::BAD_REQUEST,

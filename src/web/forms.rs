@@ -1,6 +1,7 @@
 //! Forms: read in one piece, believed only from the browser they were made for.
 //!
 //! Each form holds a token that is a keyed digest of a random cookie and of who is signed in; nothing is stored for it.
+//! What the browser says about the page that sent a form is checked before (`guard::frame`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -61,7 +62,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
             }
             let text = std::str::from_utf8(&body).map_err(|_| PageError::Unreadable)?;
             let token = web::Query::<Token>::from_query(text).map_err(|_| PageError::ForeignForm)?;
-            if is_cross_site(&request) || !is_ours(&request, &token.csrf) {
+            if !is_ours(&request, &token.csrf) {
                 return Err(PageError::ForeignForm);
             }
             let form = web::Query::<T>::from_query(text).map_err(|_| PageError::Unreadable)?;
@@ -75,10 +76,4 @@ fn is_ours(request: &HttpRequest, shown: &str) -> bool {
     let (Some(cookie), Some(app)) = (cookie, request.app_data::<web::Data<App>>()) else { return false };
     let user = session::read(&request.get_session()).map(|(user, _)| user);
     !cookie.is_new && secrets::same(token(app, &cookie.value, user).as_bytes(), shown.as_bytes())
-}
-
-/// Whether the browser says that another site sent the form.
-fn is_cross_site(request: &HttpRequest) -> bool {
-    let said = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    said.is_some_and(|said| !matches!(said, "same-origin" | "none"))
 }

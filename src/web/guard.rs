@@ -21,7 +21,7 @@ use super::flash::{self, Flash};
 use super::forms::{self, FormCookie};
 use super::headers::RequestId;
 use super::page::{Page, UserView};
-use super::{Settings, address, session};
+use super::{Settings, address, origin, session};
 use crate::app::App;
 use crate::db::users::User;
 use crate::domain::ids::{SessionId, UserId};
@@ -259,7 +259,10 @@ pub(super) async fn frame(
     }
     request.extensions_mut().insert(form.clone());
     let is_read = request.method() == Method::GET;
-    let answer = next.call(request).await?.map_into_boxed_body();
+    let answer = match foreign(&request, &settings) {
+        Some(error) => request.error_response(error),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
     let mut answer = with_error_page(answer).await;
     let is_page = is_html(answer.response());
     if is_page && form.is_new {
@@ -269,6 +272,15 @@ pub(super) async fn frame(
         answer.response_mut().add_cookie(&flash::removal(&settings))?;
     }
     Ok(answer)
+}
+
+/// Refuses what may change something and was sent by a page of another origin, whatever it is for.
+fn foreign(request: &ServiceRequest, settings: &Settings) -> Option<PageError> {
+    if request.method().is_safe() || !origin::is_foreign(request.headers(), &settings.public_url) {
+        return None;
+    }
+    tracing::info!("refused: its Sec-Fetch-Site, Origin or Referer is not that of MASKLINE_PUBLIC_URL");
+    Some(PageError::ForeignOrigin { ours: settings.public_url.origin().ascii_serialization() })
 }
 
 fn is_html(answer: &HttpResponse) -> bool {

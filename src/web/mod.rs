@@ -16,6 +16,7 @@ mod home;
 mod masks;
 pub mod metrics;
 mod numbers;
+mod origin;
 mod page;
 mod routes;
 mod running;
