@@ -88,6 +88,11 @@ pub(super) async fn show(signed_in: SignedIn) -> Result<HttpResponse, PageError>
     shown(&page(&signed_in, Errors::default()).await?)
 }
 
+/// Where password managers send people whose password should be changed (W3C, "A Well-Known URL for Changing Passwords").
+pub(super) async fn where_passwords_change() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header(("location", "/account#password-title")).finish()
+}
+
 pub(super) async fn change_password(
     signed_in: SignedIn,
     form: Form<PasswordForm>,

@@ -19,6 +19,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/readyz", &["GET"]),
     ("/static/{name}", &["GET"]),
     ("/favicon.ico", &["GET"]),
+    ("/.well-known/change-password", &["GET"]),
     ("/tropo/transfer", &["POST"]),
     ("/tropo/message", &["POST"]),
     ("/tropo/calls/{call}/{event}", &["POST"]),
@@ -86,6 +87,7 @@ pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, set
                 .route("/readyz", page().to(health::readyz))
                 .route("/static/{name}", page().to(assets::file))
                 .route("/favicon.ico", page().to(assets::favicon))
+                .route("/.well-known/change-password", page().to(account::where_passwords_change))
                 .service(
                     web::scope("")
                         .app_data(web::PayloadConfig::new(LONGEST_FORM))

@@ -1,5 +1,6 @@
 //! Coming in: sign up, sign in, sign out, mailed links.
 
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
@@ -185,8 +186,11 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
 pub(super) async fn sign_out(visitor: Visitor, _form: Form<Nothing>) -> Result<HttpResponse, PageError> {
     visitor.session.purge();
     let mut answer = visitor.redirect("/", Some(Flash::SignedOut));
-    let all = actix_web::http::header::HeaderValue::from_static("\"cache\", \"storage\"");
-    answer.headers_mut().insert(actix_web::http::header::HeaderName::from_static("clear-site-data"), all);
+    // No page is in a cache (`no-store`), and emptying it stalls browsers for seconds. "cookies" would take those of
+    // our neighbors under the same domain, too, and what this browser is known by when its user comes back.
+    answer
+        .headers_mut()
+        .insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"storage\""));
     Ok(answer)
 }
 

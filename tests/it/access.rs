@@ -21,6 +21,7 @@ const TABLE: &[Row] = &[
     ("GET", "/readyz", ["200", "200", "200", "200"]),
     ("GET", "/static/{name}", ["200", "200", "200", "200"]),
     ("GET", "/favicon.ico", ["200", "200", "200", "200"]),
+    ("GET", "/.well-known/change-password", ["303 /account#password-title"; 4]),
     // The carrier's: a session or a form opens nothing here, only the key does.
     ("POST", "/tropo/transfer", ["404", "404", "404", "404"]),
     ("POST", "/tropo/message", ["404", "404", "404", "404"]),
@@ -235,6 +236,9 @@ async fn there_are_no_other_routes_and_no_other_methods() {
     }
     for path in [
         "/nowhere",
+        // Whoever doubts a change-password address asks for this one, which must not be there.
+        "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200",
+        "/.well-known/",
         "/admin/nowhere",
         "/masks/",
         "//masks",
