@@ -34,6 +34,7 @@
 //! | `cookies of sessions` | the encryption of session cookies | under the lowest id: everybody then signs in again |
 //! | `names of calls` | `calls.id` | under the lowest id: an event that is told both before and after counts twice |
 //! | `directory on disk`, `records of calls on disk` | files of a server (see [`frames`]) | the first key seals, each file names its key; the directory is written anew at once, records until they are in the database |
+//! | `searches of admins` | what admins search for, in addresses of their lists, as a frame of a file (see [`frames`]) | the first key seals, each names its key; a search of a key that is gone has to be typed again |
 //! | `devices that signed in before` | the proof in a device's cookie | under the lowest id: devices are then strangers once |
 //!
 //! Two servers may differ by one step of a change: a key that only one of them knows writes nothing yet, and whichever

@@ -25,6 +25,7 @@ mod purchases;
 pub mod quotas;
 pub mod reconciliation;
 pub mod recorder;
+pub mod searches;
 mod seen;
 pub mod servers;
 pub mod sessions;
@@ -122,6 +123,7 @@ pub struct App {
     call_key: [u8; 32],
     file_keys: FrameKeys,
     spool_keys: FrameKeys,
+    search_keys: FrameKeys,
     directory: directory::Directory,
     book: Mutex<CallBook>,
     recorder: recorder::Recorder,
@@ -163,6 +165,7 @@ impl App {
             call_key: roots.derive("names of calls"),
             file_keys: FrameKeys::new(roots, "directory on disk"),
             spool_keys: FrameKeys::new(roots, "records of calls on disk"),
+            search_keys: FrameKeys::new(roots, "searches of admins"),
             directory: directory::Directory::empty(),
             book: Mutex::default(),
             recorder: recorder::Recorder::new(),

@@ -31,6 +31,7 @@ pub(super) enum Flash {
     OtherSessionsEnded,
     RevokedForOwner,
     QuotaSaved,
+    SearchGone,
     SpendingStopped,
     SpendingGoesOn,
     BeingConfirmed,
@@ -57,7 +58,7 @@ impl Flash {
     }
 }
 
-const ALL: [(Flash, &str, &str, &str); 36] = [
+const ALL: [(Flash, &str, &str, &str); 37] = [
     (
         Flash::Welcome,
         "welcome",
@@ -113,6 +114,12 @@ const ALL: [(Flash, &str, &str, &str); 36] = [
         "revoked-for-owner",
         "success",
         "The mask is revoked. Its owner is told, with your reason.",
+    ),
+    (
+        Flash::SearchGone,
+        "search-gone",
+        "warning",
+        "That search cannot be opened any more. Please search again.",
     ),
     (Flash::QuotaSaved, "quota-saved", "success", "The limits are saved."),
     (Flash::SpendingStopped, "spending-stopped", "success", "That spending is stopped."),

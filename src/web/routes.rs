@@ -50,7 +50,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/account/sessions/{id}/end", &["POST"]),
     ("/account/sessions/end-others", &["POST"]),
     ("/admin", &["GET"]),
-    ("/admin/masks", &["GET"]),
+    ("/admin/masks", &["GET", "POST"]),
     ("/admin/masks/{id}/revocation", &["GET", "POST"]),
     ("/admin/masks/{id}/repurchase", &["POST"]),
     ("/admin/operations", &["GET"]),
@@ -59,7 +59,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/admin/orphans/{id}/keeping/end", &["POST"]),
     ("/admin/orphans/{id}/return", &["POST"]),
     ("/admin/comparison/belief", &["POST"]),
-    ("/admin/users", &["GET"]),
+    ("/admin/users", &["GET", "POST"]),
     ("/admin/users/{id}", &["GET"]),
     ("/admin/users/{id}/quota", &["POST"]),
     ("/admin/spending", &["GET", "POST"]),
@@ -158,7 +158,11 @@ fn pages(service: &mut web::ServiceConfig) {
         .route("/account/sessions/{id}/end", web::post().to(account::end_session))
         // Admins.
         .route("/admin", page().to(admin::home))
-        .route("/admin/masks", page().to(admin::masks))
+        .service(
+            web::resource("/admin/masks")
+                .route(page().to(admin::masks))
+                .route(web::post().to(admin::search_masks)),
+        )
         .service(
             web::resource("/admin/masks/{id}/revocation")
                 .route(page().to(admin::ask_to_revoke))
@@ -175,7 +179,11 @@ fn pages(service: &mut web::ServiceConfig) {
         .route("/admin/orphans/{id}/keeping/end", web::post().to(admin::operations::end_keeping))
         .route("/admin/orphans/{id}/return", web::post().to(admin::operations::give_back))
         .route("/admin/comparison/belief", web::post().to(admin::operations::believe))
-        .route("/admin/users", page().to(admin::users::list))
+        .service(
+            web::resource("/admin/users")
+                .route(page().to(admin::users::list))
+                .route(web::post().to(admin::users::search)),
+        )
         .route("/admin/users/{id}", page().to(admin::users::show))
         .route("/admin/users/{id}/quota", web::post().to(admin::users::set_quota))
         .service(

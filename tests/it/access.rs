@@ -60,6 +60,7 @@ const TABLE: &[Row] = &[
     ("POST", "/account/sessions/end-others", [SIGN_IN, "303 /account", "303 /account", "303 /account"]),
     ("GET", "/admin", [SIGN_IN, "403", "403", "303 /admin/masks"]),
     ("GET", "/admin/masks", [SIGN_IN, "403", "403", "200"]),
+    ("POST", "/admin/masks", [SIGN_IN, "403", "403", "303 /admin/masks"]),
     ("GET", "/admin/masks/{id}/revocation", [SIGN_IN, "403", "403", "200"]),
     ("POST", "/admin/masks/{id}/revocation", [SIGN_IN, "403", "403", "422"]),
     // None of these is there, so it is said that nothing like that waits any more.
@@ -72,6 +73,7 @@ const TABLE: &[Row] = &[
     ("POST", "/admin/orphans/{id}/return", [SIGN_IN, "403", "403", OPERATIONS]),
     ("POST", "/admin/comparison/belief", [SIGN_IN, "403", "403", OPERATIONS]),
     ("GET", "/admin/users", [SIGN_IN, "403", "403", "200"]),
+    ("POST", "/admin/users", [SIGN_IN, "403", "403", "303 /admin/users"]),
     ("GET", "/admin/users/{id}", [SIGN_IN, "403", "403", "200"]),
     ("POST", "/admin/users/{id}/quota", [SIGN_IN, "403", "403", "303 /admin/users/{id}"]),
     ("GET", "/admin/spending", [SIGN_IN, "403", "403", "200"]),

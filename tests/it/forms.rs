@@ -577,7 +577,8 @@ async fn every_page_is_small_pure_and_has_a_head() {
         "/masks/nothing",
     ];
     let admins = format!("/admin{revocation}");
-    let of_admin = ["/admin/masks", "/admin/masks?q=ada&state=active", &admins, "/masks"];
+    let (search, _) = admin.search("/admin/masks", &[("q", "ada"), ("state", "active")]).await;
+    let of_admin = ["/admin/masks", &search, &admins, "/masks"];
     let mut titles = std::collections::BTreeSet::new();
     for (client, paths) in [(&mut nobody, &of_nobody[..]), (&mut ada, &of_ada), (&mut admin, &of_admin)] {
         for path in paths {

@@ -147,8 +147,15 @@ impl Story {
     /// Everybody else looks, and searches for it too.
     async fn others_look(&mut self) {
         let revocation = format!("/admin{}/revocation", self.mask);
-        for path in ["/admin/masks", "/admin/masks?q=4075550141", "/masks", &self.mask, &revocation] {
-            let admin = self.admin.get(path).await.text.replace("value=\"4075550141\"", "");
+        let mut searches = vec![];
+        for (list, q) in [("/admin/masks", "4075550141"), ("/admin/masks", EMAIL), ("/admin/users", EMAIL)] {
+            let (address, page) = self.admin.search(list, &[("q", q)]).await;
+            assert!(!is_told(&page.text.replace(&format!("value=\"{q}\""), ""), ADA), "{}", page.text);
+            assert!(!address.contains(EMAIL), "{address}");
+            searches.push(address);
+        }
+        for path in ["/admin/masks", "/masks", &self.mask, &revocation] {
+            let admin = self.admin.get(path).await.text;
             let (bob, nobody) = (self.bob.get(path).await.text, self.app.anonymous().get(path).await.text);
             assert!(path != "/admin/masks" || admin.contains("··41"), "an admin sees two digits: {admin}");
             for number in [ADA, BOB, CALLER, HER_SECOND] {
@@ -158,6 +165,7 @@ impl Story {
                 assert!(typed || !is_told(&bob, number), "{number} in {path}");
             }
         }
+        self.locations.extend(searches);
     }
 
     /// An admin revokes the mask, the number goes, the carrier fails, the database is away.

@@ -138,10 +138,11 @@ async fn an_admin_gives_a_user_limits_of_their_own() {
     let id = app.database.one("SELECT id FROM users WHERE email = 'ada@example.com'").await;
     let (path, quota) = (format!("/admin/users/{id}"), format!("/admin/users/{id}/quota"));
     let mut admin = app.admin().await;
-    let list = admin.get("/admin/users?q=ADA").await;
+    let (_, list) = admin.search("/admin/users", &[("q", "ADA")]).await;
     assert!(list.words().contains("One user found.") && list.text.contains(&path), "{}", list.words());
     assert!(list.words().contains("ada@example.com a moment ago 0 As everybody"), "{}", list.words());
-    assert!(admin.get("/admin/users?q=nobody").await.words().contains("Nobody found"));
+    let (_, nobody) = admin.search("/admin/users", &[("q", "nobody")]).await;
+    assert!(nobody.words().contains("Nobody found"), "{}", nobody.words());
 
     for (field, typed) in [("alive", "many"), ("day", "-1"), ("month", "100001"), ("alive", "1.5")] {
         let page = admin.submit(&path, &quota, &[(field, typed)]).await;

@@ -1,6 +1,7 @@
 //! Every mask, for admins: from the outside, with no real number in the page's source.
 
 pub(super) mod operations;
+mod search;
 pub(super) mod servers;
 pub(super) mod spending;
 pub(super) mod users;
@@ -10,6 +11,7 @@ use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use self::search::{ListQuery, SearchForm};
 use super::error::PageError;
 use super::flash::Flash;
 use super::forms::Form;
@@ -20,6 +22,7 @@ use crate::db::review::{PAGE, Search};
 use crate::domain::ids::MaskId;
 use crate::domain::mask::{Mask, MaskState, STATE_WORDS, StoppedBy};
 
+const MASKS: &str = "/admin/masks";
 const STATES: [(&str, &str); 8] = [
     ("requested", "Being set up"),
     ("active", "In service"),
@@ -57,28 +60,29 @@ struct MasksPage {
     rows: Vec<AdminMaskView>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct SearchQuery {
-    #[serde(default)]
-    q: String,
-    #[serde(default)]
-    state: String,
-    page: Option<i64>,
-}
-
 /// What an admin who types the shorter address wants.
 pub(super) async fn home(admin: Admin) -> HttpResponse {
-    admin.0.visitor.redirect("/admin/masks", None)
+    admin.0.visitor.redirect(MASKS, None)
 }
 
-pub(super) async fn masks(admin: Admin, query: web::Query<SearchQuery>) -> Result<HttpResponse, PageError> {
-    let SearchQuery { q, state, page } = query.into_inner();
-    let q: String = q.chars().filter(|character| !character.is_control()).take(254).collect();
-    let state = if STATE_WORDS.contains(&state.as_str()) { state } else { String::new() };
-    let page = page.unwrap_or(1).clamp(1, 1_000_000);
+pub(super) async fn search_masks(admin: Admin, form: Form<SearchForm>) -> HttpResponse {
+    let SearchForm { q, state } = form.0;
+    search::found(&admin, MASKS, &q, &known(state))
+}
+
+/// The state, if it is one; otherwise all.
+fn known(state: String) -> String {
+    Some(state).filter(|state| STATE_WORDS.contains(&state.as_str())).unwrap_or_default()
+}
+
+pub(super) async fn masks(admin: Admin, query: web::Query<ListQuery>) -> Result<HttpResponse, PageError> {
+    let mut query = query.into_inner();
+    let Some(q) = query.text(&admin) else { return Ok(search::gone(&admin, MASKS)) };
+    query.state = known(query.state);
+    let page = query.page();
     let search = Search {
         text: q.clone(),
-        state: Some(state.clone()).filter(|state| !state.is_empty()),
+        state: Some(query.state.clone()).filter(|state| !state.is_empty()),
         page: page - 1,
     };
     let review = admin.0.app().review(search).await?;
@@ -86,23 +90,15 @@ pub(super) async fn masks(admin: Admin, query: web::Query<SearchQuery>) -> Resul
         review.by_state.iter().find(|(state, _)| state == "active").map_or(0, |(_, count)| *count);
     let all: i64 = review.by_state.iter().map(|(_, count)| count).sum();
     let found = format!("{} of {all} masks found; {in_service} are in service.", review.total);
-    let href = |page: i64| {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("q", &q)
-            .append_pair("state", &state)
-            .append_pair("page", &page.to_string())
-            .finish();
-        format!("/admin/masks?{query}")
-    };
     shown(&MasksPage {
         page: admin.0.visitor.page("All masks"),
-        pages: pages("Masks", page, PAGE, review.total, href),
+        pages: pages("Masks", page, PAGE, review.total, |page| query.href(MASKS, page)),
         rows: review.masks.into_iter().map(|reviewed| row(reviewed, &admin)).collect(),
         states: STATES.to_vec(),
         waiting: admin.0.app().things_waiting().await?,
         found,
         q,
-        state,
+        state: query.state,
     })
 }
 
@@ -188,7 +184,7 @@ pub(super) async fn revoke(
     let error = match admin.0.app().revoke_any_mask(admin.0.user.id, id, &form.0.reason).await {
         Ok(()) => {
             let flash = Flash::RevokedForOwner.once_confirmed(admin.0.app().reached().await);
-            return Ok(admin.0.visitor.redirect("/admin/masks", Some(flash)));
+            return Ok(admin.0.visitor.redirect(MASKS, Some(flash)));
         }
         Err(AdminError::NotFound) => return Err(PageError::NotFound),
         Err(AdminError::Db(error)) => return Err(error.into()),

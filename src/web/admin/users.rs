@@ -5,6 +5,7 @@ use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::search::{self, ListQuery, SearchForm};
 use crate::app::users::{PAGE, ReviewedUser};
 use crate::db::users::Quota;
 use crate::domain::ids::UserId;
@@ -15,6 +16,7 @@ use crate::web::forms::Form;
 use crate::web::guard::{Admin, shown, shown_again};
 use crate::web::page::{Errors, Moment, Page, Pages, moment, pages};
 
+const USERS: &str = "/admin/users";
 /// As many masks as an admin can let one user have.
 const MOST: u32 = 100_000;
 
@@ -38,32 +40,21 @@ struct UsersPage {
     rows: Vec<UserRow>,
 }
 
-#[derive(Deserialize)]
-pub(in crate::web) struct SearchQuery {
-    #[serde(default)]
-    q: String,
-    page: Option<i64>,
+pub(in crate::web) async fn search(admin: Admin, form: Form<SearchForm>) -> HttpResponse {
+    search::found(&admin, USERS, &form.0.q, "")
 }
 
 pub(in crate::web) async fn list(
     admin: Admin,
-    query: web::Query<SearchQuery>,
+    query: web::Query<ListQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let SearchQuery { q, page } = query.into_inner();
-    let q: String = q.chars().filter(|character| !character.is_control()).take(254).collect();
-    let page = page.unwrap_or(1).clamp(1, 1_000_000);
+    let Some(q) = query.text(&admin) else { return Ok(search::gone(&admin, USERS)) };
+    let page = query.page();
     let (found, total) = admin.0.app().review_users(&q, page - 1).await?;
-    let href = |page: i64| {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("q", &q)
-            .append_pair("page", &page.to_string())
-            .finish();
-        format!("/admin/users?{query}")
-    };
     shown(&UsersPage {
         page: admin.0.visitor.page("Users"),
         found: if total == 1 { "One user found.".to_owned() } else { format!("{total} users found.") },
-        pages: pages("Users", page, PAGE, total, href),
+        pages: pages("Users", page, PAGE, total, |page| query.href(USERS, page)),
         rows: found.iter().map(|user| row(user, &admin)).collect(),
         q,
     })

@@ -139,6 +139,17 @@ impl Client {
         self.submit("/sign-in", "/sign-in", &[("email", email), ("password", password)]).await
     }
 
+    /// Searches an admin's list by its form, and follows where that leads.
+    pub(crate) async fn search(&mut self, list: &str, fields: &[(&str, &str)]) -> (String, Page) {
+        let found = self.submit(list, list, fields).await;
+        assert_eq!(found.status, 303, "{}", found.words());
+        let address = found.location();
+        assert!(address == list || address.starts_with(&format!("{list}?")), "{address}");
+        let page = self.get(&address).await;
+        assert_eq!(page.status, 200, "{address}: {}", page.words());
+        (address, page)
+    }
+
     /// Whether the pages of somebody signed in open.
     pub(crate) async fn is_in(&mut self) -> bool {
         let page = self.get("/account").await;

@@ -268,7 +268,8 @@ impl TestApp {
         letter[letter.find("/links/").unwrap()..].split_whitespace().next().unwrap().to_owned()
     }
 
-    async fn invited(&self, name: &str, role: Role) -> Client {
+    /// Somebody who was invited, in that role.
+    pub(crate) async fn invited(&self, name: &str, role: Role) -> Client {
         let email = format!("{name}@example.com").parse().unwrap();
         let link = self.app.invite(email, role).await.unwrap();
         let path = link[link.find("/links/").unwrap()..].to_owned();
