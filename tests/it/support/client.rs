@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use maskline::domain::phone::PhoneNumber;
 use reqwest::{Method, RequestBuilder, Response, redirect};
 
 use super::Simulated;
@@ -69,6 +70,11 @@ impl Page {
         let words = words.replace("&#39;", "'").replace("&#38;", "&").replace("&#34;", "\"");
         words.split_whitespace().collect::<Vec<_>>().join(" ")
     }
+}
+
+/// A number as pages show it.
+pub(crate) fn grouped(e164: &str) -> String {
+    PhoneNumber::from_e164(e164).unwrap().grouped()
 }
 
 #[derive(Clone)]

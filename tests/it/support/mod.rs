@@ -37,7 +37,7 @@ use maskline::{web, worker};
 
 pub(crate) use agreement::agreement;
 pub(crate) use beside::{Beside, called};
-pub(crate) use client::{Client, Page};
+pub(crate) use client::{Client, Page, grouped};
 pub(crate) use database::Database;
 pub(crate) use line::Line;
 pub(crate) use people::Person;
