@@ -1,7 +1,7 @@
 //! A pretend Tropo on this machine, to try Maskline with and to test it against.
 //!
 //! It rents out made-up numbers by Tropo's REST API (`rest`), launches sessions by token (`launches`), carries
-//! out what an application answers (`engine`), and has simulated phones (`phones`), a mailbox (`mailbox`), a
+//! out what an application answers (`engine`), and has simulated phones (`phones`, `keypad`), a mailbox (`mailbox`), a
 //! page for people (`page`) and the same by HTTP for scripts (`scripts`). It speaks only HTTP with Maskline
 //! and must not know its database.
 
@@ -13,6 +13,7 @@ mod faults;
 mod fields;
 mod guard;
 mod keep;
+mod keypad;
 mod launches;
 mod mailbox;
 mod page;

@@ -27,13 +27,14 @@ pub(crate) struct Behaviour {
     pub(crate) answer: Answer,
     /// How long its owner talks.
     pub(crate) seconds: u32,
-    /// What its owner presses when asked to.
-    pub(crate) presses: Vec<String>,
+    /// What its owner presses when asked to, one entry for each question. Where nobody said, nothing is pressed in a
+    /// call that somebody placed; one that an application placed while nobody watched gets the key it offers first.
+    pub(crate) presses: Option<Vec<String>>,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { answer: Answer::Answered, seconds: 12, presses: Vec::new() }
+        Self { answer: Answer::Answered, seconds: 12, presses: None }
     }
 }
 

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::engine::parties::Party;
 use super::engine::script::{Answer, Script};
+use super::engine::signals::are_keys;
 use super::phones::{Behaviour, Phones, codes};
 use super::stock;
 use super::switchboard::Switchboard;
-use super::{engine, events, fault_list, mailbox};
+use super::{engine, events, fault_list, keypad, mailbox};
 use crate::domain::phone::PhoneNumber;
 
 /// The longest that two may talk: a session lives 4 hours at most.
@@ -27,6 +28,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/simulator/calls").route(web::post().to(call)).route(web::get().to(traces)))
         .service(web::resource("/simulator/calls/{id}").route(web::get().to(trace)))
         .service(web::resource("/simulator/calls/{id}/hangup").route(web::post().to(hang_up)))
+        .service(web::resource("/simulator/calls/{id}/keys").route(web::post().to(keypad::pressed)))
         .service(web::resource("/simulator/texts").route(web::post().to(text)))
         .service(
             web::resource("/simulator/phones/{number}")
@@ -62,6 +64,8 @@ pub(crate) struct CallRequest {
     pub(crate) caller_presses: Vec<String>,
     /// What the other side presses.
     pub(crate) callee_presses: Vec<String>,
+    /// The key that the caller presses while a transfer rings, two seconds after it began: `*` ends one of Maskline's.
+    pub(crate) caller_key: Option<String>,
     /// Whether to take real time, and answer before it is over.
     pub(crate) live: bool,
 }
@@ -76,7 +80,13 @@ impl CallRequest {
         if self.seconds.is_some_and(|seconds| seconds > LONGEST_TALK) {
             return Err(format!("\"seconds\" is at most {LONGEST_TALK}."));
         }
+        let caller_key = match self.caller_key.as_deref() {
+            None | Some("") => None,
+            Some(key) if key.len() == 1 && are_keys(key) => key.chars().next(),
+            Some(_) => return Err("\"caller_key\" is one of the keys 0 to 9, * and #.".to_owned()),
+        };
         let script = Script {
+            caller_key,
             answer,
             seconds: self.seconds,
             caller_presses: self.caller_presses,
@@ -255,7 +265,7 @@ async fn behave(board: Data<Switchboard>, path: Path<String>, body: Bytes) -> Ht
             behaviour.answer = Answer::named(&answer).ok_or_else(no_such_answer)?;
         }
         behaviour.seconds = wanted.seconds.unwrap_or(behaviour.seconds).min(LONGEST_TALK);
-        behaviour.presses = wanted.presses.unwrap_or(behaviour.presses);
+        behaviour.presses = wanted.presses.or(behaviour.presses);
         Ok((phone, behaviour))
     });
     match checked {
@@ -327,7 +337,7 @@ async fn set_stock(board: Data<Switchboard>, path: Path<String>, body: Bytes) ->
 }
 
 /// Why a script's request is not done.
-enum Refused {
+pub(crate) enum Refused {
     NotJson,
     Wrong(String),
 }
@@ -347,7 +357,8 @@ impl From<Refused> for HttpResponse {
     }
 }
 
-fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Refused> {
+/// Reads a script's request.
+pub(crate) fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body)
         .map_err(|error| if error.is_data() { Refused::Wrong(error.to_string()) } else { Refused::NotJson })
 }
@@ -357,6 +368,7 @@ pub(crate) fn unprocessable(why: &str) -> HttpResponse {
     HttpResponse::UnprocessableEntity().json(json!({"error": why}))
 }
 
-fn nothing_here() -> HttpResponse {
+/// There is nothing of that name.
+pub(crate) fn nothing_here() -> HttpResponse {
     HttpResponse::NotFound().json(json!({"error": "There is nothing here."}))
 }

@@ -79,6 +79,7 @@ impl Switchboard {
             shown: None,
             heard: Vec::new(),
             callee_heard: Vec::new(),
+            dialled: Vec::new(),
             seconds: 0,
         };
         let recorder = Recorder::new(trace, self.events.clone());

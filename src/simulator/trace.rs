@@ -69,6 +69,8 @@ pub(crate) struct Trace {
     pub(crate) heard: Vec<String>,
     /// The sentences that the other side heard before it was connected.
     pub(crate) callee_heard: Vec<String>,
+    /// The digits that Tropo dialled on the other side's line once it had answered.
+    pub(crate) dialled: Vec<String>,
     /// How long the two were connected, in whole seconds.
     pub(crate) seconds: u64,
 }

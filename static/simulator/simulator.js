@@ -108,6 +108,7 @@ async function placeLive(event) {
     wanted.answer = text("answer");
     wanted.caller_presses = words("caller_presses");
     wanted.callee_presses = words("callee_presses");
+    wanted.caller_key = text("caller_key");
     if (text("seconds")) wanted.seconds = Number(text("seconds"));
   }
   if (!wanted.from) return say(form, "Type who calls, or hide the number.");
@@ -129,7 +130,8 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.matches("[data-quiet]")) {
     event.preventDefault();
-    fetch(form.action, { method: "POST", redirect: "manual" });
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    fetch(form.action, { method: "POST", redirect: "manual", body });
   }
 });
 

@@ -2,17 +2,38 @@
 
 use serde_json::{Value, json};
 
+use super::ask::{Asked, Asking};
 use super::document::{Allowed, Dial, Sentence, whole};
+use super::options::Tone;
 use super::parties::{HIDDEN, Target, caller_id};
-use super::ring::{Picked, Rung};
+use super::ring::{Picked, Ringtime, Rung};
 use super::run::{Event, Flow};
 use super::script::Answer;
 use super::session::{Leg, LegState, Session, show};
-use super::speak::{fits, speaking_time, while_joined};
+use super::signals::Interruption;
+use super::speak::{speaking_time, while_joined};
 use super::{Outcome, inbound};
 use crate::domain::phone::PhoneNumber;
 use crate::simulator::switchboard::hex_id;
 use crate::simulator::trace::Kind;
+
+/// Why the other side was not joined although it picked up.
+enum Unjoined {
+    /// It was asked, and its answer did not fit: the disposition.
+    Refused(&'static str),
+    Interrupted(Interruption),
+}
+
+impl Dial {
+    fn ringtime<'a>(&self, allowed: &'a Allowed) -> Ringtime<'a> {
+        Ringtime {
+            milliseconds: whole(self.timeout * 1000.0),
+            allowed,
+            terminator: None,
+            caller_listens: false,
+        }
+    }
+}
 
 impl Session {
     /// Rings somebody else and joins the two.
@@ -27,10 +48,29 @@ impl Session {
         }
         let allowed = while_joined(dial.terminator.as_ref(), &dial.allowed);
         let began = self.elapsed;
-        let rung = self.ring(&dial.to, &shown, whole(dial.timeout * 1000.0), &allowed).await;
+        let terminator = dial.terminator.as_deref();
+        let ringtime = Ringtime { terminator, caller_listens: true, ..dial.ringtime(&allowed) };
+        let rung = self.ring(&dial.to, &shown, ringtime).await;
+        let flow = self.transferred(dial, rung, &shown, began, &allowed).await;
+        self.drop_keys();
+        flow
+    }
+
+    /// What comes of the ringing.
+    async fn transferred(
+        &mut self,
+        dial: &Dial,
+        rung: Rung,
+        shown: &str,
+        began: u64,
+        allowed: &Allowed,
+    ) -> Flow {
         let (outcome, disposition) = match rung {
-            Rung::Picked(picked) => return self.join(dial, picked, began, &allowed).await,
-            Rung::Rented(number) => return self.join_rented(dial, &number, &shown, began).await,
+            Rung::Picked(picked) => return self.join(dial, picked, began, allowed).await,
+            Rung::Rented(number, tones) => {
+                return self.join_rented(dial, &number, shown, began, &tones).await;
+            }
+            Rung::Cancelled => return self.cancel(dial, began),
             Rung::CallerHungUp => return self.caller_hangs_up(),
             Rung::Interrupted(interruption) => {
                 self.act(dial, began, 0, "EXTERNAL_EVENT");
@@ -46,14 +86,30 @@ impl Session {
         Flow::Happened(Event::Incomplete)
     }
 
+    /// The caller ended it with a key. Tropo's server called that a choice, which the application hears of as
+    /// `continue`; a disposition for it is not documented.
+    fn cancel(&mut self, dial: &Dial, began: u64) -> Flow {
+        self.tell(Kind::Ends, "The transfer is cancelled.");
+        self.outcome = Some(Outcome::Cancelled);
+        self.act(dial, began, 0, None);
+        Flow::Happened(Event::Continue)
+    }
+
     /// The other side has picked up: what it is told and asked first, then the talk.
-    async fn join(&mut self, dial: &Dial, picked: Picked, began: u64, allowed: &Allowed) -> Flow {
+    async fn join(&mut self, dial: &Dial, mut picked: Picked, began: u64, allowed: &Allowed) -> Flow {
         let answered_at = self.elapsed;
-        if let Some(disposition) = self.greet(dial, &picked).await {
-            self.tell(Kind::Ends, format!("{} is dropped.", show(&picked.phone)));
-            self.outcome = Some(Outcome::Rejected);
-            self.act(dial, began, 0, disposition);
-            return Flow::Happened(Event::Incomplete);
+        match self.greet(dial, &mut picked).await {
+            Ok(()) => {}
+            Err(Unjoined::Refused(disposition)) => {
+                self.tell(Kind::Ends, format!("{} is dropped.", show(&picked.phone)));
+                self.outcome = Some(Outcome::Rejected);
+                self.act(dial, began, 0, disposition);
+                return Flow::Happened(Event::Incomplete);
+            }
+            Err(Unjoined::Interrupted(interruption)) => {
+                self.act(dial, began, 0, "EXTERNAL_EVENT");
+                return self.interrupted_by(interruption);
+            }
         }
         self.outcome = Some(Outcome::Answered);
         self.tell(Kind::Connects, format!("{} and {} talk.", show(&self.leg.party), show(&picked.phone)));
@@ -85,22 +141,17 @@ impl Session {
         self.phone_goes_on(picked.call, |call| call.seconds = seconds);
     }
 
-    /// What `connect` handlers say to and ask of the other side; the disposition where it fails.
-    async fn greet(&mut self, dial: &Dial, picked: &Picked) -> Option<&'static str> {
-        let mut presses = picked.presses.iter();
+    /// What is dialled on the other side, then what `connect` handlers say to it and ask of it.
+    async fn greet(&mut self, dial: &Dial, picked: &mut Picked) -> Result<(), Unjoined> {
+        self.dial_tones(picked).await.map_err(Unjoined::Interrupted)?;
         for handler in dial.handlers.iter().filter(|handler| handler.event == "connect") {
-            self.tell_callee(picked, &handler.say).await;
+            self.say_to_callee(picked, &handler.say).await.map_err(Unjoined::Interrupted)?;
             if let Some(ask) = &handler.ask {
-                self.tell_callee(picked, &ask.say).await;
-                match presses.next() {
-                    Some(given) if fits(ask.choices.as_deref(), given) => {
-                        self.tell(Kind::Note, format!("{} presses {given}.", show(&picked.phone)));
-                    }
-                    given => {
-                        let keys = given.map_or("nothing", String::as_str);
-                        self.tell(Kind::Note, format!("{} presses {keys}.", show(&picked.phone)));
-                        return Some(if given.is_some() { "FAILED" } else { "TIMEOUT" });
-                    }
+                match self.question(ask, &mut Asked::Callee(picked)).await {
+                    Asking::Taken(..) => {}
+                    Asking::Failed(failure) => return Err(Unjoined::Refused(failure.disposition())),
+                    Asking::Unsent => return Err(Unjoined::Refused("FAILED")),
+                    Asking::Interrupted(interruption) => return Err(Unjoined::Interrupted(interruption)),
                 }
             }
             if let Some(post) = &handler.post {
@@ -111,27 +162,59 @@ impl Session {
                 self.note("\"next\" in a connect handler has no documented effect. It is ignored.");
             }
         }
-        None
+        Ok(())
     }
 
-    async fn tell_callee(&mut self, picked: &Picked, sentences: &[Sentence]) {
-        for Sentence { text, .. } in sentences {
-            self.tell(Kind::Says, format!("{} hears: “{text}”", show(&picked.phone)));
-            self.record.change(|trace| trace.callee_heard.push(text.clone()));
-            self.phone_goes_on(picked.call, |call| call.heard.push(text.clone()));
-            self.pass(speaking_time(text), &Allowed::none()).await;
+    /// Dials the digits that stand behind the address.
+    async fn dial_tones(&mut self, picked: &Picked) -> Result<(), Interruption> {
+        for tone in &picked.tones {
+            match tone {
+                Tone::Pause(milliseconds) => {
+                    self.note(&format!("Tropo waits {milliseconds} milliseconds before it dials on."));
+                    if let Some(interruption) = self.pass(*milliseconds, &Allowed::none()).await {
+                        return Err(interruption);
+                    }
+                }
+                Tone::Keys(keys) => self.dialled(&picked.phone, keys),
+            }
         }
+        Ok(())
     }
 
-    /// The number dialled is itself rented: its application gets a session of its own.
-    async fn join_rented(&mut self, dial: &Dial, number: &PhoneNumber, shown: &str, began: u64) -> Flow {
+    fn dialled(&self, whose: &str, keys: &str) {
+        self.tell(Kind::Note, format!("Tropo dials {keys} on the line of {}.", show(whose)));
+        self.record.change(|trace| trace.dialled.push(keys.to_owned()));
+    }
+
+    async fn say_to_callee(&mut self, picked: &Picked, sentences: &[Sentence]) -> Result<(), Interruption> {
+        for sentence in sentences.iter().filter(|sentence| sentence.event.is_none()) {
+            self.heard_by_callee(picked, &sentence.text);
+            if let Some(interruption) = self.pass(speaking_time(&sentence.text), &Allowed::none()).await {
+                return Err(interruption);
+            }
+        }
+        Ok(())
+    }
+
+    /// The number dialled is itself rented: its application gets a session of its own, whose questions the digits
+    /// behind the address answer first.
+    async fn join_rented(
+        &mut self,
+        dial: &Dial,
+        number: &PhoneNumber,
+        shown: &str,
+        began: u64,
+        tones: &[Tone],
+    ) -> Flow {
         let answered_at = self.elapsed;
-        let call = inbound::Call {
-            from: inbound::party(shown),
-            to: *number,
-            script: self.script.clone(),
-            depth: self.depth + 1,
-        };
+        let mut script = self.script.clone();
+        for tone in tones.iter().rev() {
+            if let Tone::Keys(keys) = tone {
+                script.caller_presses.insert(0, keys.clone());
+                self.dialled(&number.e164(), keys);
+            }
+        }
+        let call = inbound::Call { from: inbound::party(shown), to: *number, script, depth: self.depth + 1 };
         let ended = Box::pin(inbound::connect(&self.board, &self.record, call)).await;
         self.elapsed = answered_at + ended.elapsed;
         self.outcome = Some(ended.outcome);
@@ -148,14 +231,16 @@ impl Session {
     }
 
     /// Notes what a transfer did, for the result.
-    fn act(&mut self, dial: &Dial, began: u64, connected: u64, disposition: &str) {
+    fn act(&mut self, dial: &Dial, began: u64, connected: u64, disposition: impl Into<Option<&'static str>>) {
         let mut action = json!({
             "name": dial.name.as_deref().unwrap_or("transfer"),
             "duration": (self.elapsed - began) / 1000,
             "connectedDuration": connected / 1000,
-            "disposition": disposition,
             "timestamp": self.timestamp(),
         });
+        if let Some(disposition) = disposition.into() {
+            action["disposition"] = Value::from(disposition);
+        }
         if dial.detects_machines && connected > 0 {
             action["userType"] = Value::from("HUMAN");
         }
@@ -171,7 +256,7 @@ impl Session {
         if dial.is_text() {
             return self.begin_texting(&dial.to[0], line);
         }
-        let rung = self.ring(&dial.to, &line, whole(dial.timeout * 1000.0), &dial.allowed).await;
+        let rung = self.ring(&dial.to, &line, dial.ringtime(&dial.allowed)).await;
         let Rung::Picked(picked) = rung else {
             self.leg.state = LegState::Failed;
             self.outcome = Some(rung.outcome());
@@ -181,17 +266,19 @@ impl Session {
             };
         };
         self.outcome = Some(Outcome::Answered);
-        self.presses = picked.presses.into();
         self.leg = Leg {
             state: LegState::Answered,
-            party: picked.phone,
+            party: picked.phone.clone(),
             line,
             call_id: Some(hex_id()),
             phone_call: picked.call,
             is_text: false,
             answered_at: Some(self.elapsed),
         };
-        Flow::On
+        let dialled = self.dial_tones(&picked).await;
+        self.obliging = picked.untold && !self.script.live;
+        self.presses = picked.presses;
+        dialled.map_or_else(|interruption| self.interrupted_by(interruption), |()| Flow::On)
     }
 
     fn begin_texting(&mut self, to: &str, line: String) -> Flow {
@@ -216,13 +303,19 @@ impl Session {
             return self.send_text(dial);
         }
         let shown = dial.from.as_deref().map_or_else(|| HIDDEN.to_owned(), caller_id);
-        let rung = self.ring(&dial.to, &shown, whole(dial.timeout * 1000.0), &dial.allowed).await;
+        let rung = self.ring(&dial.to, &shown, dial.ringtime(&dial.allowed)).await;
         let Rung::Picked(picked) = rung else {
             self.outcome = Some(rung.outcome());
             return Flow::Happened(Event::Incomplete);
         };
         let began = self.elapsed;
-        self.tell_callee(&picked, &dial.say).await;
+        let said = match self.dial_tones(&picked).await {
+            Ok(()) => self.say_to_callee(&picked, &dial.say).await,
+            interrupted => interrupted,
+        };
+        if let Err(interruption) = said {
+            return self.interrupted_by(interruption);
+        }
         self.note_talk(&picked, (self.elapsed - began) / 1000);
         self.outcome = Some(Outcome::Answered);
         self.tell(Kind::Ends, "Tropo hangs up.");

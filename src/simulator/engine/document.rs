@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::choices::Choices;
 use crate::simulator::fields::as_text;
 
 /// What an application wants done.
@@ -112,9 +113,14 @@ impl Dial {
 pub(crate) struct Ask {
     pub(crate) name: Option<String>,
     pub(crate) say: Vec<Sentence>,
-    pub(crate) choices: Option<String>,
+    pub(crate) choices: Choices,
     pub(crate) attempts: u64,
+    /// How long the first key may take, in seconds.
     pub(crate) timeout: f64,
+    /// How long each further key may take, in seconds.
+    pub(crate) interdigit_timeout: f64,
+    /// Whether keys cut the prompts short.
+    pub(crate) bargein: bool,
     pub(crate) allowed: Allowed,
 }
 
@@ -252,16 +258,32 @@ fn dial(value: &Value) -> Dial {
 }
 
 fn ask(value: &Value) -> Ask {
-    let choices = value.get("choices");
     Ask {
         name: text(value.get("name")),
         say: sentences(value.get("say")),
-        choices: text(
-            choices.map(|choices| choices.get("value").or_else(|| choices.get(0)).unwrap_or(choices)),
-        ),
+        choices: choices(value),
         attempts: whole(number(value.get("attempts")).unwrap_or(1.0)).clamp(1, 10),
         timeout: number(value.get("timeout")).unwrap_or(30.0),
+        interdigit_timeout: number(value.get("interdigitTimeout")).unwrap_or(3.0),
+        bargein: !is_false(value.get("bargein")),
         allowed: allowed(value),
+    }
+}
+
+/// An object, or the grammar alone as a text or a list. Early libraries write the mode beside it.
+fn choices(ask: &Value) -> Choices {
+    let Some(choices) = ask.get("choices") else { return Choices::default() };
+    let grammars: Vec<String> =
+        items(choices.get("value").unwrap_or(choices)).filter_map(|grammar| text(Some(grammar))).collect();
+    let field = |name| text(choices.get(name).or_else(|| ask.get(name)));
+    Choices::read(&grammars.join(","), field("mode").as_deref(), field("terminator").as_deref())
+}
+
+fn is_false(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::Bool(value)) => !value,
+        Some(Value::String(value)) => value.eq_ignore_ascii_case("false"),
+        _ => false,
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn connect(board: &Arc<Switchboard>, record: &Recorder, call: C
     };
     let beginning = Beginning { application, id: hex_id(), url: url.clone(), leg, script, depth };
     let session = Session::open(board, record, beginning);
-    let parties = [("to", Party::Number(to).in_call()), ("from", from.in_call())];
+    let parties = [("to", Party::Number(to).in_call(to)), ("from", from.in_call(to))];
     let mut body = body(&session, "HUMAN");
     for (name, party) in parties {
         body["session"][name] = party;

@@ -1,10 +1,11 @@
 //! The WebAPI engine: posts sessions to an application, carries out its documents, posts the results.
 //!
 //! In reading order: `script` (how people behave), `document` (what an application answers), `inbound` (how a
-//! session begins), `run` (its course), then the verbs in `speak` and `dial`.
+//! session begins), `run` (its course), then the verbs in `speak`, `ask` and `dial`.
 
 pub(crate) mod script;
 
+mod choices;
 pub(crate) mod document;
 pub(crate) mod parties;
 pub(crate) mod signals;
@@ -14,7 +15,9 @@ mod session;
 
 mod run;
 
+mod ask;
 mod dial;
+mod options;
 mod ring;
 mod speak;
 #[cfg(test)]
@@ -44,6 +47,8 @@ pub(crate) enum Outcome {
     Rejected,
     /// The caller hung up before anybody answered.
     CallerHungUp,
+    /// The caller ended the transfer with its key before anybody answered.
+    Cancelled,
     /// The number, or the one it leads to, is nobody's.
     NotInService,
     /// The caller heard something and was connected with nobody.
@@ -68,6 +73,7 @@ impl Outcome {
             Self::NoAnswer => "no-answer",
             Self::Rejected => "rejected",
             Self::CallerHungUp => "caller-hung-up",
+            Self::Cancelled => "cancelled",
             Self::NotInService => "not-in-service",
             Self::Spoken => "spoken",
             Self::Declined => "declined",

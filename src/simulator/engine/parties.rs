@@ -28,11 +28,10 @@ impl Party {
         {
             return Some(Self::Hidden);
         }
-        if let Some(address) = text.strip_prefix("sip:") {
-            let clean = address.len() <= 200 && !address.is_empty() && !address.contains(char::is_whitespace);
-            return clean.then(|| Self::Sip(address.to_owned()));
+        if let Some(address) = sip(text) {
+            return (address.len() <= 200).then_some(Self::Sip(address));
         }
-        dialled(text).and_then(|number| PhoneNumber::from_e164(&number)).map(Self::Number)
+        number(text).map(Self::Number)
     }
 
     /// As the story and the phones show it.
@@ -44,21 +43,24 @@ impl Party {
         }
     }
 
-    /// As a session writes it in a call: ten digits in North America, the country code without a plus
-    /// elsewhere.
-    pub(super) fn in_call(&self) -> Value {
-        match self {
+    /// As a session writes it in a call to `line`. Between two numbers of North America the id has ten digits, else
+    /// the country code stands before them, and in `e164Id` always; both lack the plus. Whoever has no number has the
+    /// same text in both.
+    pub(super) fn in_call(&self, line: PhoneNumber) -> Value {
+        let (id, e164_id, name) = match self {
             Self::Number(number) => {
                 let digits = number.digits();
-                let id = digits.strip_prefix('1').filter(|rest| rest.len() == 10).unwrap_or(&digits);
-                json!({"id": id, "e164Id": digits, "name": id, "channel": "VOICE", "network": "SIP"})
+                let national = digits.strip_prefix('1').filter(|_| line.digits().starts_with('1'));
+                let id = national.unwrap_or(&digits).to_owned();
+                (id.clone(), digits, id)
             }
-            Self::Hidden => json!({"id": HIDDEN, "name": "unknown", "channel": "VOICE", "network": "SIP"}),
+            Self::Hidden => (HIDDEN.to_owned(), HIDDEN.to_owned(), "unknown".to_owned()),
             Self::Sip(address) => {
-                let user = address.split('@').next().unwrap_or(address);
-                json!({"id": user, "name": user, "channel": "VOICE", "network": "SIP"})
+                let user = address.split('@').next().unwrap_or(address).to_owned();
+                (user.clone(), user.clone(), user)
             }
-        }
+        };
+        json!({"id": id, "e164Id": e164_id, "name": name, "channel": "VOICE", "network": "SIP"})
     }
 
     /// As a session writes it for a text: always with the country code.
@@ -83,15 +85,13 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Finds out where `to` leads. Dial options behind a semicolon are left out.
+    /// Finds out where `to` leads; what stands behind a semicolon is not part of the address.
     pub(super) fn find(board: &Switchboard, to: &str) -> Self {
         let address = to.split(';').next().unwrap_or(to).trim();
-        if address.starts_with("sip:") {
-            return Self::Phone(address.to_owned());
+        if let Some(address) = sip(address) {
+            return Self::Phone(format!("sip:{address}"));
         }
-        let number = dialled(address.strip_prefix("tel:").unwrap_or(address))
-            .and_then(|number| PhoneNumber::from_e164(&number));
-        let Some(number) = number else {
+        let Some(number) = number(address) else {
             return Self::Nowhere(address.to_owned());
         };
         let e164 = number.e164();
@@ -116,7 +116,25 @@ impl Target {
 /// A caller ID as the phone shows it: numbers in E.164, anything else as it was sent.
 pub(super) fn caller_id(from: &str) -> String {
     let bare = from.trim();
-    dialled(bare.strip_prefix("tel:").unwrap_or(bare)).unwrap_or_else(|| bare.to_owned())
+    dialled(without_scheme(bare, "tel:").unwrap_or(bare)).unwrap_or_else(|| bare.to_owned())
+}
+
+/// The address of a SIP URI, whether or not it says `sip:`.
+fn sip(text: &str) -> Option<String> {
+    let with_scheme = without_scheme(text, "sip:").or_else(|| without_scheme(text, "sips:"));
+    let address = with_scheme.or_else(|| text.contains('@').then_some(text))?;
+    let clean = !address.is_empty() && !address.contains(char::is_whitespace);
+    clean.then(|| address.to_owned())
+}
+
+fn number(text: &str) -> Option<PhoneNumber> {
+    let number = dialled(without_scheme(text, "tel:").unwrap_or(text))?;
+    PhoneNumber::from_e164(&number)
+}
+
+fn without_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 /// What was dialled, in E.164: ten digits are a number of North America. Formatting is dropped.

@@ -1,16 +1,30 @@
 //! Phones that ring: who is dialled, what each does, and who picks up first.
 
+use std::collections::VecDeque;
+
 use super::Outcome;
 use super::document::Allowed;
+use super::options::{Tone, tones};
 use super::parties::Target;
 use super::script::Answer;
 use super::session::{Session, show};
-use super::signals::Interruption;
+use super::signals::{Interruption, Side, Woken};
 use crate::domain::phone::PhoneNumber;
 use crate::simulator::trace::Kind;
 
 /// How many rented numbers may lead to one another before it counts as a circle.
 const DEEPEST: u8 = 4;
+/// How long it rings before a caller presses the key of its script, in milliseconds.
+const BEFORE_THE_KEY: u64 = 2_000;
+
+/// How long phones ring, and what may end it.
+pub(super) struct Ringtime<'a> {
+    pub(super) milliseconds: u64,
+    pub(super) allowed: &'a Allowed,
+    /// The key by which the caller ends it. Only a transfer has a caller.
+    pub(super) terminator: Option<&'a str>,
+    pub(super) caller_listens: bool,
+}
 
 /// A phone that rings.
 struct Ringing {
@@ -19,7 +33,8 @@ struct Ringing {
     call: Option<u64>,
     answer: Answer,
     seconds: u32,
-    presses: Vec<String>,
+    presses: Option<Vec<String>>,
+    tones: Vec<Tone>,
 }
 
 /// A phone that was picked up.
@@ -30,20 +45,27 @@ pub(super) struct Picked {
     pub(super) answer: Answer,
     /// How long its owner would talk.
     pub(super) seconds: u32,
-    pub(super) presses: Vec<String>,
+    /// What its owner presses, one entry for each question.
+    pub(super) presses: VecDeque<String>,
+    /// Whether nobody said what its owner presses.
+    pub(super) untold: bool,
+    /// What is dialled once it has answered.
+    pub(super) tones: Vec<Tone>,
 }
 
 /// What came of ringing.
 #[derive(Debug)]
 pub(super) enum Rung {
     Picked(Picked),
-    /// The number is rented: its application answers.
-    Rented(PhoneNumber),
+    /// The number is rented: its application answers, and hears the tones.
+    Rented(PhoneNumber, Vec<Tone>),
     Busy,
     NoAnswer,
     Rejected,
     Nowhere,
     CallerHungUp,
+    /// The caller pressed the key that ends it.
+    Cancelled,
     Interrupted(Interruption),
 }
 
@@ -54,7 +76,8 @@ impl Rung {
             Self::Picked(_) => Outcome::Answered,
             Self::Busy => Outcome::Busy,
             Self::Rejected => Outcome::Rejected,
-            Self::Nowhere | Self::Rented(_) => Outcome::NotInService,
+            Self::Nowhere | Self::Rented(..) => Outcome::NotInService,
+            Self::Cancelled => Outcome::Cancelled,
             Self::NoAnswer | Self::CallerHungUp | Self::Interrupted(_) => Outcome::NoAnswer,
         }
     }
@@ -62,23 +85,24 @@ impl Rung {
 
 impl Session {
     /// Rings all at once; the first who picks up wins.
-    pub(super) async fn ring(&mut self, to: &[String], shown: &str, timeout: u64, allowed: &Allowed) -> Rung {
-        let targets: Vec<Target> = to.iter().map(|to| Target::find(&self.board, to)).collect();
-        if let [Target::Rented(number)] = targets.as_slice() {
-            return self.ring_rented(*number, shown);
+    pub(super) async fn ring(&mut self, to: &[String], shown: &str, ringtime: Ringtime<'_>) -> Rung {
+        let find = |to: &String| (Target::find(&self.board, to), tones(to));
+        let mut targets: Vec<(Target, Vec<Tone>)> = to.iter().map(find).collect();
+        if let [(Target::Rented(number), tones)] = targets.as_mut_slice() {
+            return self.ring_rented(*number, shown, std::mem::take(tones));
         }
-        let ringing: Vec<Ringing> =
-            targets.into_iter().filter_map(|target| self.begin_ringing(target, shown)).collect();
+        let begin = |(target, tones)| self.begin_ringing(target, shown, tones);
+        let ringing: Vec<Ringing> = targets.into_iter().filter_map(begin).collect();
         if ringing.is_empty() {
             return Rung::Nowhere;
         }
-        let (decides, after) = who_decides(&ringing, timeout);
-        if let Some(interruption) = self.pass(after, allowed).await {
+        let (decides, after) = who_decides(&ringing, ringtime.milliseconds);
+        if let Some(ended) = self.keep_ringing(after, &ringtime).await {
             self.all_stop(&ringing, None);
-            return Rung::Interrupted(interruption);
+            return ended;
         }
         let Some(decides) = decides else {
-            self.tell(Kind::Ends, format!("Nobody answers within {} seconds.", timeout / 1000));
+            self.tell(Kind::Ends, format!("Nobody answers within {} seconds.", ringtime.milliseconds / 1000));
             self.all_stop(&ringing, None);
             return Rung::NoAnswer;
         };
@@ -86,17 +110,45 @@ impl Session {
         ringing.into_iter().nth(decides).map_or(Rung::Nowhere, |ringing| self.act_on(ringing))
     }
 
-    fn ring_rented(&self, number: PhoneNumber, shown: &str) -> Rung {
+    /// Lets the phones ring, unless the caller or a signal ends it.
+    async fn keep_ringing(&mut self, milliseconds: u64, ringtime: &Ringtime<'_>) -> Option<Rung> {
+        let ends_at = self.elapsed + milliseconds;
+        let mut scripted = ringtime.caller_listens.then(|| self.script.caller_key.take()).flatten();
+        let key_at = self.elapsed + BEFORE_THE_KEY;
+        let side = ringtime.caller_listens.then_some(Side::Caller);
+        loop {
+            let until = if scripted.is_some() { key_at.min(ends_at) } else { ends_at };
+            let pressed =
+                match self.pass_or_key(until.saturating_sub(self.elapsed), ringtime.allowed, side).await {
+                    Some(Woken::Interrupted(interruption)) => return Some(Rung::Interrupted(interruption)),
+                    Some(Woken::Key) => self.take_key(Side::Caller),
+                    None if self.elapsed >= ends_at => return None,
+                    None => scripted.take(),
+                };
+            if pressed.is_some_and(|key| self.ends_ringing(key, ringtime.terminator)) {
+                return Some(Rung::Cancelled);
+            }
+        }
+    }
+
+    fn ends_ringing(&self, key: char, terminator: Option<&str>) -> bool {
+        let ends = terminator.is_some_and(|terminator| terminator.contains(key));
+        let effect = if ends { "which ends the transfer" } else { "which does nothing here" };
+        self.tell(Kind::Note, format!("{} presses {key}, {effect}.", show(&self.leg.party)));
+        ends
+    }
+
+    fn ring_rented(&self, number: PhoneNumber, shown: &str, tones: Vec<Tone>) -> Rung {
         let e164 = number.e164();
         self.tell_rings(&e164, shown);
         if self.depth >= DEEPEST {
             self.tell(Kind::Problem, "Rented numbers lead to one another in a circle. The call is refused.");
             return Rung::Nowhere;
         }
-        Rung::Rented(number)
+        Rung::Rented(number, tones)
     }
 
-    fn begin_ringing(&self, target: Target, shown: &str) -> Option<Ringing> {
+    fn begin_ringing(&self, target: Target, shown: &str, tones: Vec<Tone>) -> Option<Ringing> {
         let Target::Phone(phone) = target else {
             self.record.change(|trace| trace.rang.push(target.address()));
             let why = match target {
@@ -115,7 +167,8 @@ impl Session {
             phone,
             answer: self.script.answer.unwrap_or(told.answer),
             seconds: self.script.seconds.unwrap_or(told.seconds),
-            presses: if presses.is_empty() { told.presses } else { presses.clone() },
+            presses: if presses.is_empty() { told.presses } else { Some(presses.clone()) },
+            tones,
         })
     }
 
@@ -129,12 +182,14 @@ impl Session {
 
     /// What the phone that decides does, and what that means.
     fn act_on(&self, ringing: Ringing) -> Rung {
-        let Ringing { phone, call, answer, seconds, presses } = ringing;
+        let Ringing { phone, call, answer, seconds, presses, tones } = ringing;
         let name = show(&phone);
         match answer {
             Answer::Answered | Answer::AnsweredCallerHangsUp => {
                 self.tell(Kind::Connects, format!("{name} answers."));
-                Rung::Picked(Picked { phone, call, answer, seconds, presses })
+                let untold = presses.is_none();
+                let presses = presses.unwrap_or_default().into();
+                Rung::Picked(Picked { phone, call, answer, seconds, presses, untold, tones })
             }
             Answer::Busy => {
                 self.tell(Kind::Ends, format!("{name} is busy."));

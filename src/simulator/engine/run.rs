@@ -191,14 +191,16 @@ impl Session {
 
     /// Lets the handler of an event do what it says; `continue` stands in for one that is missing.
     async fn fire(&mut self, event: &Event, document: &Document) -> Onward {
-        let own = document.handler(event.name());
-        let fallback = document.handler("continue");
-        for handler in [own, fallback].into_iter().flatten() {
+        let mut heeded = vec![event.name()];
+        if event.name() != "continue" {
+            heeded.push("continue");
+        }
+        for handler in heeded.iter().filter_map(|name| document.handler(name)) {
             if let Some(onward) = self.heed(handler, event).await {
                 return onward;
             }
         }
-        if !self.on_the_line() || *event == Event::Hangup {
+        if !self.on_the_line() || heeded.contains(&"hangup") {
             return Onward::Over;
         }
         self.hang_up("Tropo hangs");

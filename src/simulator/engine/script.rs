@@ -58,6 +58,8 @@ pub(crate) struct Script {
     pub(crate) seconds: Option<u32>,
     /// What the caller presses, one entry for each question.
     pub(crate) caller_presses: Vec<String>,
+    /// The key that the caller presses while a transfer rings, two seconds after it began.
+    pub(crate) caller_key: Option<char>,
     /// What the other side presses; else as each phone was told.
     pub(crate) callee_presses: Vec<String>,
     /// Whether to take the time that things take, because somebody watches.

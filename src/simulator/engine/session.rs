@@ -14,7 +14,7 @@ use url::Url;
 use super::Outcome;
 use super::document::{Allowed, Document, Verb};
 use super::script::Script;
-use super::signals::{Interruption, Signals};
+use super::signals::{Interruption, Side, Signals, Woken};
 use crate::domain::phone::PhoneNumber;
 use crate::simulator::account::Application;
 use crate::simulator::switchboard::Switchboard;
@@ -28,6 +28,8 @@ const LONGEST_SESSION: u64 = 4 * 3600 * 1000;
 const LONGEST_ANSWER: usize = 256 * 1024;
 /// The longest that anybody who watches is made to wait for one thing, in milliseconds.
 const LONGEST_WATCHED: u64 = 10_000;
+/// The longest that whoever watches has for pressing a key, in milliseconds.
+const LONGEST_LISTENED: u64 = 60_000;
 
 /// What a session's call is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub(super) struct Session {
     pub(super) script: Script,
     /// What the party still has to press, one entry for each question.
     pub(super) presses: VecDeque<String>,
+    /// Whether the party presses the key that a question offers first, as nobody is there to press another.
+    pub(super) obliging: bool,
     /// The text that began the session, until a question takes it as its answer.
     pub(super) initial_text: Option<String>,
     /// How many rented numbers lead here, one behind the other.
@@ -114,6 +118,7 @@ impl Session {
             board: Arc::clone(board),
             record: record.clone(),
             presses: script.caller_presses.clone().into(),
+            obliging: false,
             application,
             id,
             leg,
@@ -151,23 +156,66 @@ impl Session {
 
     /// Lets time pass, at once unless somebody watches; gives back what interrupts it.
     pub(super) async fn pass(&mut self, milliseconds: u64, allowed: &Allowed) -> Option<Interruption> {
-        if let Some(interruption) = self.signals.take(allowed) {
-            return Some(interruption);
+        match self.pass_or_key(milliseconds, allowed, None).await? {
+            Woken::Interrupted(interruption) => Some(interruption),
+            Woken::Key => None,
+        }
+    }
+
+    /// The same; a key of the side that is listened to ends it too, and is to be taken.
+    pub(super) async fn pass_or_key(
+        &mut self,
+        milliseconds: u64,
+        allowed: &Allowed,
+        listening_to: Option<Side>,
+    ) -> Option<Woken> {
+        self.pass_at_most(milliseconds, LONGEST_WATCHED, allowed, listening_to).await
+    }
+
+    /// Waits for a key; whoever watches has the time that a person takes to find it.
+    pub(super) async fn wait_for_key(
+        &mut self,
+        milliseconds: u64,
+        allowed: &Allowed,
+        side: Side,
+    ) -> Option<Woken> {
+        self.pass_at_most(milliseconds, LONGEST_LISTENED, allowed, Some(side)).await
+    }
+
+    async fn pass_at_most(
+        &mut self,
+        milliseconds: u64,
+        watched: u64,
+        allowed: &Allowed,
+        listening_to: Option<Side>,
+    ) -> Option<Woken> {
+        if let Some(woken) = self.signals.take(allowed, listening_to) {
+            return Some(woken);
         }
         if self.script.live {
             let began = tokio::time::Instant::now();
             let signals = Arc::clone(&self.signals);
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(milliseconds.min(LONGEST_WATCHED))) => {}
-                interruption = signals.next(allowed) => {
+                () = tokio::time::sleep(Duration::from_millis(milliseconds.min(watched))) => {}
+                woken = signals.next(allowed, listening_to) => {
                     let passed = u64::try_from(began.elapsed().as_millis()).unwrap_or(milliseconds);
                     self.elapsed += passed.min(milliseconds);
-                    return Some(interruption);
+                    return Some(woken);
                 }
             }
         }
         self.elapsed += milliseconds;
         None
+    }
+
+    /// The next key of a side, if one was pressed.
+    pub(super) fn take_key(&self, side: Side) -> Option<char> {
+        self.signals.take_key(side)
+    }
+
+    /// Forgets the keys that nothing listened for.
+    pub(super) fn drop_keys(&self) {
+        self.signals.drop_keys();
     }
 
     /// Whether there is a call that can be talked on.

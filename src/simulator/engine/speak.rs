@@ -1,9 +1,10 @@
-//! The verbs by which a session speaks and listens: say, ask, record, conference.
+//! The verbs by which a session speaks: say, record, conference. What is asked is in `ask`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Outcome;
-use super::document::{Allowed, Ask, Conference, Record, Sentence, whole};
+use super::document::{Allowed, Conference, Record, Sentence};
+use super::ring::Picked;
 use super::run::{Event, Flow};
 use super::session::{Session, show};
 use crate::simulator::phones::PhoneCall;
@@ -30,19 +31,32 @@ impl Session {
 
     async fn say_one(&mut self, text: &str, allowed: &Allowed) -> Option<Flow> {
         if self.leg.is_text {
-            let (line, party) = (self.leg.line.clone(), self.leg.party.clone());
-            return (!self.text(&line, &party, text)).then_some(Flow::Happened(Event::Incomplete));
+            return (!self.text_party(text)).then_some(Flow::Happened(Event::Incomplete));
         }
         self.heard(text);
-        self.outcome.get_or_insert(Outcome::Spoken);
         let interruption = self.pass(speaking_time(text), allowed).await?;
         Some(self.interrupted_by(interruption))
     }
 
-    fn heard(&self, text: &str) {
-        self.tell(Kind::Says, format!("{} hears: “{text}”", show(&self.leg.party)));
-        self.record.change(|trace| trace.heard.push(text.to_owned()));
+    /// The session's own party hears a sentence.
+    pub(super) fn heard(&mut self, text: &str) {
         self.phone_goes_on(self.leg.phone_call, |call| call.heard.push(text.to_owned()));
+        self.record.change(|trace| trace.heard.push(text.to_owned()));
+        self.tell(Kind::Says, format!("{} hears: “{text}”", show(&self.leg.party)));
+        self.outcome.get_or_insert(Outcome::Spoken);
+    }
+
+    /// The other side of a transfer, or whom a message is for, hears a sentence.
+    pub(super) fn heard_by_callee(&self, picked: &Picked, text: &str) {
+        self.tell(Kind::Says, format!("{} hears: “{text}”", show(&picked.phone)));
+        self.record.change(|trace| trace.callee_heard.push(text.to_owned()));
+        self.phone_goes_on(picked.call, |call| call.heard.push(text.to_owned()));
+    }
+
+    /// Texts the session's own party; false where the number cannot send any.
+    pub(super) fn text_party(&mut self, text: &str) -> bool {
+        let (line, party) = (self.leg.line.clone(), self.leg.party.clone());
+        self.text(&line, &party, text)
     }
 
     /// Delivers a text; false where the number cannot send any.
@@ -72,47 +86,6 @@ impl Session {
         if let Some(phone) = phone {
             self.board.phone_changed(&phone);
         }
-    }
-
-    /// Asks the party until an answer fits or the attempts are used up.
-    pub(super) async fn ask(&mut self, ask: &Ask) -> Flow {
-        if !self.on_the_line() {
-            return self.note("There is nobody on the line to ask.");
-        }
-        let mut disposition = "TIMEOUT";
-        for attempt in 1..=ask.attempts {
-            let prompts = prompts(&ask.say, disposition, attempt);
-            match self.say(&prompts, &ask.allowed).await {
-                Flow::On => {}
-                interrupted => return interrupted,
-            }
-            match self.given() {
-                Some(given) if fits(ask.choices.as_deref(), &given) => {
-                    self.tell(Kind::Note, format!("The answer is “{given}”."));
-                    self.actions.push(answered(ask, attempt, &given));
-                    return Flow::On;
-                }
-                Some(given) => {
-                    self.tell(Kind::Note, format!("“{given}” is none of the choices."));
-                    disposition = "NOMATCH";
-                }
-                None => {
-                    disposition = "TIMEOUT";
-                    self.tell(Kind::Note, "Nothing is pressed.");
-                    if let Some(interruption) = self.pass(whole(ask.timeout * 1000.0), &ask.allowed).await {
-                        return self.interrupted_by(interruption);
-                    }
-                }
-            }
-        }
-        let documented = if disposition == "NOMATCH" { "FAILED" } else { "TIMEOUT" };
-        let name = ask.name.as_deref().unwrap_or("ask");
-        self.actions.push(json!({"name": name, "attempts": ask.attempts, "disposition": documented}));
-        Flow::Happened(Event::Incomplete)
-    }
-
-    fn given(&mut self) -> Option<String> {
-        if self.leg.is_text { self.initial_text.take() } else { self.presses.pop_front() }
     }
 
     /// Records the party's voice, which a machine without sound can only pretend.
@@ -161,48 +134,6 @@ impl Session {
 /// While two are joined, signals act only where a key could end it too.
 pub(super) fn while_joined(terminator: Option<&String>, allowed: &Allowed) -> Allowed {
     if terminator.is_some() { allowed.clone() } else { Allowed::none() }
-}
-
-fn answered(ask: &Ask, attempt: u64, given: &str) -> Value {
-    json!({
-        "name": ask.name.as_deref().unwrap_or("ask"),
-        "attempts": attempt,
-        "disposition": "SUCCESS",
-        "confidence": 100,
-        "interpretation": given,
-        "utterance": given,
-        "value": given,
-        "concept": given,
-    })
-}
-
-/// What is said before an attempt: what fits the failure before it, and then the question.
-fn prompts(say: &[Sentence], failure: &str, attempt: u64) -> Vec<Sentence> {
-    let wanted = if failure == "NOMATCH" { "nomatch" } else { "timeout" };
-    let fits = |event: &str| {
-        let (name, number) = event.split_once(':').unwrap_or((event, ""));
-        let number_fits = number.is_empty() || number.parse() == Ok(attempt - 1);
-        attempt > 1 && number_fits && name == wanted
-    };
-    let again = say.iter().filter(|sentence| {
-        sentence.event.as_deref().is_some_and(|events| events.split_whitespace().any(fits))
-    });
-    let question = say.iter().filter(|sentence| sentence.event.is_none());
-    again.chain(question).map(|sentence| Sentence { text: sentence.text.clone(), event: None }).collect()
-}
-
-/// Whether what was pressed or written is one of the choices: `[4-6 DIGITS]`, or words with commas between,
-/// each perhaps with others that mean the same in brackets.
-pub(super) fn fits(choices: Option<&str>, given: &str) -> bool {
-    let Some(choices) = choices else { return true };
-    let inner = choices.trim().trim_start_matches('[').trim_end_matches(']');
-    if let Some((count, "DIGIT" | "DIGITS")) = inner.split_once(' ') {
-        let (least, most) = count.split_once('-').unwrap_or((count, count));
-        let (Ok(least), Ok(most)) = (least.parse::<usize>(), most.parse::<usize>()) else { return true };
-        return given.bytes().all(|byte| byte.is_ascii_digit()) && (least..=most).contains(&given.len());
-    }
-    let mut words = choices.split([',', '(', ')']).map(str::trim).filter(|word| !word.is_empty());
-    words.any(|word| word.eq_ignore_ascii_case(given.trim()))
 }
 
 /// How long a sentence takes: a second and one more for every fifteen characters, in milliseconds.

@@ -216,6 +216,15 @@ async fn handlers_follow_the_rules() {
             vec!["Nobody."],
         ),
         (
+            "continue without next speaks and posts once",
+            json!([
+                {"on": {"event": "incomplete", "say": "Nobody."}},
+                {"on": {"event": "continue", "say": "Fantastic! I love that, too!", "post": "/p"}},
+            ]),
+            vec!["/p"],
+            vec!["Nobody.", "Fantastic! I love that, too!"],
+        ),
+        (
             "say and next: both",
             json!([{"on": [{"event": "incomplete", "say": {"value": "Sorry."}, "next": "/i"}]}]),
             vec!["/i"],
@@ -277,7 +286,7 @@ async fn a_spoken_refusal_is_heard_and_nobody_rings() {
     assert_eq!(trace["heard"], json!(["This number is not in service — désolé 😀."]));
     assert_eq!(trace["rang"], json!([]));
     let from = webhook.posts()[0].1["session"]["from"].clone();
-    assert_eq!((from["id"].as_str(), from.get("e164Id")), (Some("Unknown"), None));
+    assert_eq!((&from["id"], &from["e164Id"]), (&json!("Unknown"), &json!("Unknown")));
 }
 
 #[actix_web::test]
@@ -560,19 +569,23 @@ async fn a_text_to_a_mask_reaches_the_application_and_is_answered() {
         {"on": {"event": "continue", "next": "/c"}}, {"on": {"event": "incomplete", "next": "/c"}},
     ]))]);
     let (bench, mask) = stage(&webhook).await;
-    let wanted = json!({"from": CALLER, "to": mask, "text": "[any]"});
+    let wanted = json!({"from": CALLER, "to": mask, "text": "At the dentist."});
     let (status, trace) = bench.post("/simulator/texts", wanted).await;
     assert_eq!((status, &trace["outcome"]), (201, &json!("delivered")));
     let session = webhook.posts()[0].1["session"].clone();
-    assert_eq!(session["initialText"], "[any]");
+    assert_eq!(session["initialText"], "At the dentist.");
     assert_eq!(
         session["from"],
         json!({"id": "14155550123", "e164Id": "14155550123", "name": null, "channel": "TEXT", "network": "SMS"})
     );
-    assert_eq!(webhook.posts()[1].1["result"]["actions"]["value"], "[any]", "the text answers the first ask");
+    assert_eq!(
+        webhook.posts()[1].1["result"]["actions"]["value"],
+        "At the dentist.",
+        "the text answers the first ask"
+    );
     let phone = bench.get(&format!("/simulator/phones/{CALLER}")).await;
     assert_eq!(phone["texts"][0]["text"], "Thank you.");
-    assert_eq!(phone["sent"][0]["text"], "[any]");
+    assert_eq!(phone["sent"][0]["text"], "At the dentist.");
 }
 
 #[actix_web::test]
@@ -657,4 +670,20 @@ async fn launches_and_signals_answer_in_the_language_of_the_question() {
         assert_eq!(bench.post(path, body).await.0, status);
     }
     assert_eq!(answer(bench.request(Method::GET, "/1.0/sessions")).await.0, 501);
+}
+
+/// `continue` alone, as the PHP library's README has it.
+#[actix_web::test]
+async fn what_continue_says_is_heard_once() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"ask": {
+            "say": [{"value": "What is your favorite programming language?"}],
+            "choices": {"value": "PHP, Ruby(Ruby, Rails, Ruby on Rails), Python"},
+        }},
+        {"on": [{"event": "continue", "say": {"value": "Fantastic! I love that, too!"}}]},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask, "caller_presses": ["Rails"]})).await;
+    let heard = ["What is your favorite programming language?", "Fantastic! I love that, too!"];
+    assert_eq!(trace["heard"], json!(heard));
 }

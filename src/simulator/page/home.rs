@@ -44,6 +44,7 @@ struct Form {
     seconds: String,
     caller_presses: String,
     callee_presses: String,
+    caller_key: String,
     text: String,
     /// Whether it was the form for texts.
     texting: bool,
@@ -75,6 +76,7 @@ impl Form {
             seconds: "12".into(),
             caller_presses: String::new(),
             callee_presses: String::new(),
+            caller_key: String::new(),
             text: String::new(),
             texting: false,
         }
@@ -92,6 +94,7 @@ impl Form {
             seconds: get("seconds"),
             caller_presses: get("caller_presses"),
             callee_presses: get("callee_presses"),
+            caller_key: get("caller_key"),
             text: get("text"),
             texting,
         }
@@ -125,6 +128,7 @@ impl Form {
             seconds,
             caller_presses: presses(&self.caller_presses),
             callee_presses: presses(&self.callee_presses),
+            caller_key: Some(self.caller_key.clone()),
             live: false,
         })
     }

@@ -32,6 +32,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/calls/{id}", web::get().to(story::show))
         .route("/calls/{id}/story", web::get().to(story::fragment))
         .route("/calls/{id}/hangup", web::post().to(story::hang_up))
+        .route("/calls/{id}/keys", web::post().to(story::press))
         .route("/phones", web::get().to(phone::fragment))
         .route("/phones/{number}", web::get().to(phone::show))
         .route("/phones/{number}", web::post().to(phone::behave))

@@ -135,7 +135,7 @@ pub(super) async fn show(board: Data<Switchboard>, path: Path<String>) -> HttpRe
             code: latest_codes(phones, &number).first().map(|code| in_threes(code)),
             items: items(phones, &number, LISTED),
             seconds,
-            presses: presses.join(" "),
+            presses: as_typed(presses.as_deref()),
             answers: Answer::ALL.map(|(own, name, words)| (name, words, own == answer)).into(),
             number: number.clone(),
         }
@@ -152,10 +152,30 @@ pub(super) async fn behave(board: Data<Switchboard>, path: Path<String>, body: B
     let behaviour = Behaviour {
         answer: fields.get("answer").and_then(Answer::named).unwrap_or(Answer::Answered),
         seconds: fields.get("seconds").and_then(|text| text.parse().ok()).unwrap_or(12).min(3600),
-        presses: presses(fields.get("presses").unwrap_or_default()),
+        presses: typed(fields.get("presses").unwrap_or_default()),
     };
     board.phones_mut(|phones| phones.behave(&number, behaviour));
     see(&format!("/phones/{number}"))
+}
+
+/// What is typed for a phone that presses nothing.
+const NOTHING: &str = "nothing";
+
+/// What the owner presses, as it is typed; blank where nobody says.
+fn typed(text: &str) -> Option<Vec<String>> {
+    match text.trim() {
+        "" => None,
+        text if text.eq_ignore_ascii_case(NOTHING) => Some(Vec::new()),
+        text => Some(presses(text)),
+    }
+}
+
+fn as_typed(presses: Option<&[String]>) -> String {
+    match presses {
+        None => String::new(),
+        Some([]) => NOTHING.to_owned(),
+        Some(presses) => presses.join(" "),
+    }
 }
 
 fn phone(text: &str) -> Option<String> {

@@ -1,11 +1,14 @@
 //! The story of one call or text, as people read it.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::{Bytes, Data, Path};
 use askama::Template;
 
 use super::frame::Frame;
 use super::{Moment, grouped, nowhere, page, see};
+use crate::simulator::engine::signals::Side;
+use crate::simulator::fields::Fields;
+use crate::simulator::keypad;
 use crate::simulator::switchboard::Switchboard;
 use crate::simulator::trace::{Kind, Step, Trace};
 
@@ -20,7 +23,10 @@ pub(super) struct StoryView {
     pub(super) good: bool,
     /// Whether it still goes on.
     pub(super) live: bool,
-    pub(super) is_call: bool,
+    /// Who is on the line now and can press keys.
+    pub(super) keypads: Vec<Keypad>,
+    /// What the button says by which somebody hangs up, where somebody can.
+    pub(super) hang_up: Option<&'static str>,
     pub(super) steps: Vec<StepView>,
 }
 
@@ -30,6 +36,17 @@ pub(super) struct End {
     pub(super) name: String,
     pub(super) state: &'static str,
 }
+
+/// The keys of somebody who is on the line.
+pub(super) struct Keypad {
+    /// `caller` or `callee`.
+    pub(super) by: &'static str,
+    pub(super) name: String,
+    /// What can be pressed, in rows of six.
+    pub(super) keys: &'static [&'static str],
+}
+
+const KEYS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 pub(super) struct StepView {
     pub(super) clock: String,
@@ -67,7 +84,8 @@ impl StoryView {
             outcome: outcome(trace),
             good: matches!(trace.outcome, Some("answered" | "delivered" | "spoken")),
             live: trace.outcome.is_none(),
-            is_call: trace.what == "call",
+            keypads: keypads(trace),
+            hang_up: hang_up_words(trace),
             steps: trace.steps.iter().map(StepView::of).collect(),
         }
     }
@@ -134,6 +152,28 @@ fn ends(trace: &Trace) -> Vec<End> {
     [Some(begins), middle, phone].into_iter().flatten().collect()
 }
 
+fn keypads(trace: &Trace) -> Vec<Keypad> {
+    let phone = trace.rang.last().map(|number| grouped(number));
+    let keypads = match (trace.what, trace.outcome) {
+        ("call", None) => {
+            let caller = Keypad { by: "caller", name: caller(&trace.from), keys: &KEYS };
+            let callee = phone.map(|name| Keypad { by: "callee", name, keys: &KEYS });
+            [Some(caller), callee]
+        }
+        ("launch", None) => [phone.map(|name| Keypad { by: "caller", name, keys: &KEYS }), None],
+        _ => [None, None],
+    };
+    keypads.into_iter().flatten().collect()
+}
+
+fn hang_up_words(trace: &Trace) -> Option<&'static str> {
+    match (trace.what, trace.outcome, trace.rang.is_empty()) {
+        ("call", None, _) => Some("The caller hangs up"),
+        ("launch", None, false) => Some("The phone hangs up"),
+        _ => None,
+    }
+}
+
 /// How it ended, in words; nothing while it goes on.
 fn outcome(trace: &Trace) -> Option<String> {
     let words = match trace.outcome? {
@@ -145,6 +185,7 @@ fn outcome(trace: &Trace) -> Option<String> {
         "no-answer" => "Nobody answered.",
         "rejected" => "The call was declined.",
         "caller-hung-up" => "The caller hung up before anybody answered.",
+        "cancelled" => "The caller ended it with a key before anybody answered.",
         "not-in-service" => "The number is not in service.",
         "spoken" => "The caller heard a message. No phone was connected.",
         "declined" => "The application turned the call away unanswered.",
@@ -194,5 +235,14 @@ pub(super) async fn hang_up(board: Data<Switchboard>, path: Path<String>) -> Htt
     if let Some(signals) = session.and_then(|session| board.session(&session)) {
         signals.hang_up();
     }
+    see(&format!("/calls/{path}"))
+}
+
+/// `POST /calls/{id}/keys`: somebody presses a key.
+pub(super) async fn press(board: Data<Switchboard>, path: Path<String>, body: Bytes) -> HttpResponse {
+    let fields = Fields::from_form(&body);
+    let by = if fields.get("by") == Some("callee") { Side::Callee } else { Side::Caller };
+    // A call that is over by now shows that it is.
+    let _ = keypad::press(&board, &path, by, fields.get("keys").unwrap_or_default());
     see(&format!("/calls/{path}"))
 }
