@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::hash_queue::Priority;
 use super::passwords::Busy;
 use super::{App, network, texts};
 use crate::db::audit::{self, Actor};
@@ -128,7 +129,7 @@ impl App {
             LinkWish::SignUp => ("sign-up", limits.sign_ups_per_address),
             LinkWish::NewPassword => ("new-password", limits.resets_per_address),
         };
-        let from_there = [self.rule(what, &network(address), Rate::per_hour(count))];
+        let from_there = self.rules_from(what, address, Rate::per_hour(count));
         let to_there = [self.rule("letters", email.as_str(), Rate::per_hour(LETTERS_PER_ADDRESS))];
         let link = Link { email: email.clone(), role: Role::User };
         let (token, digest, expires_at) = self.new_link(now);
@@ -220,6 +221,13 @@ impl App {
         device: Option<&str>,
     ) -> Result<User, SignInError> {
         let now = self.now();
+        let rate = Rate::per_minutes(self.settings.limits.failures_per_address, 10);
+        let from_there = self.rules_from("failed sign-in from", address, rate);
+        if device.is_none()
+            && let Some(until) = self.refusals.until(&from_there, now)
+        {
+            return Err(SignInError::TooMany { until });
+        }
         let typed = email.trim().to_lowercase();
         let wanted: Option<EmailAddress> = email.parse().ok();
         let known = self.db.transaction(move |conn| {
@@ -227,23 +235,26 @@ impl App {
         });
         let known = known.await?;
         let on_device = known.as_ref().and_then(|user| self.known_device(user.id, device?));
-        let (guessed, from_there) = self.sign_in_rules(&typed, address, on_device);
+        let guessed = self.sign_in_rule(&typed, on_device);
         let (bucket, is_stranger) = (guessed.bucket, on_device.is_none());
-        let rules = [guessed, from_there];
-        self.db
-            .transaction(move |conn| {
-                let (failures, _) = rates::count_since(conn, bucket, now - COUNTED)?;
-                if is_stranger && failures >= FAILURES_UNTIL_LINK {
-                    return Err(SignInError::LinkNeeded);
-                }
-                match rates::take(conn, &rules, now)? {
-                    Ok(()) => Ok(()),
-                    Err(exceeded) => Err(SignInError::TooMany { until: exceeded.until }),
-                }
-            })
-            .await?;
+        let rules: Vec<Rule> = from_there.iter().copied().chain([guessed]).collect();
+        let counted = rules.clone();
+        let taken = self.db.transaction(move |conn| {
+            let (failures, _) = rates::count_since(conn, bucket, now - COUNTED)?;
+            if is_stranger && failures >= FAILURES_UNTIL_LINK {
+                return Err(SignInError::LinkNeeded);
+            }
+            Ok(rates::take(conn, &counted, now)?)
+        });
+        if let Err(exceeded) = taken.await? {
+            if let Some(rule) = from_there.get(exceeded.rule) {
+                self.refusals.remember(rule, exceeded.until, now);
+            }
+            return Err(SignInError::TooMany { until: exceeded.until });
+        }
         let hash = known.as_ref().map(|user| user.password_hash.clone());
-        let is_right = match self.is_password(password, hash).await {
+        let priority = if is_stranger { Priority::Stranger } else { Priority::Known };
+        let is_right = match self.is_password(password, hash, priority).await {
             Ok(is_right) => is_right,
             Err(busy) => {
                 self.db.transaction(move |conn| rates::give_back(conn, &rules, now)).await?;
@@ -258,7 +269,7 @@ impl App {
             .transaction(move |conn| {
                 // In this order, and no row twice, so that two that are right at once do not wait for each other.
                 rates::clear(conn, bucket)?;
-                rates::give_back(conn, &[from_there], now)
+                rates::give_back(conn, &from_there, now)
             })
             .await?;
         Ok(user)
@@ -281,7 +292,8 @@ impl App {
                 Err(exceeded) => Err(PasswordError::TooMany { until: exceeded.until }),
             })
             .await?;
-        match self.is_password(current, Some(user.password_hash.clone())).await {
+        let hash = Some(user.password_hash.clone());
+        match self.is_password(current, hash, Priority::Known).await {
             Ok(true) => {}
             Ok(false) => return Err(PasswordError::WrongCurrent),
             Err(busy) => {
@@ -344,14 +356,12 @@ impl App {
         self.send_later(texts::letter(user.email.clone(), "Your Maskline password was changed", &letter));
     }
 
-    /// What a sign-in counts against: the account, or the device it is known on; and where it comes from.
-    fn sign_in_rules(&self, email: &str, address: IpAddr, device: Option<&str>) -> (Rule, Rule) {
-        let guessed = match device {
+    /// What a sign-in counts against beside where it comes from: the account, or the device that it is known on.
+    fn sign_in_rule(&self, email: &str, device: Option<&str>) -> Rule {
+        match device {
             Some(device) => self.guesses("failed sign-in on", device),
             None => self.guesses(FAILED_SIGN_IN, email),
-        };
-        let rate = Rate::per_minutes(self.settings.limits.failures_per_address, 10);
-        (guessed, self.rule("failed sign-in from", &network(address), rate))
+        }
     }
 
     /// So many wrong passwords, then one a minute.

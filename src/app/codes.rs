@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::numbers::{OwnNumber, counted, take_over};
 use super::spending::{codes_are_stopped, codes_money_until};
-use super::{App, network, texts};
+use super::{App, texts};
 use crate::carrier::{CarrierError, Channel};
 use crate::db::audit::{self, Actor};
 use crate::db::codes::{self, SentCode};
@@ -323,12 +323,15 @@ impl App {
         address: IpAddr,
     ) -> (Vec<Rule>, Vec<CodeLimit>) {
         let limits = &self.settings.limits;
-        let from = network(address);
         let area: String = number.digits().chars().take(5).collect();
         let (mut rules, mut about) = self.own_code_rules(user, stored, Some(number));
+        let (an_hour, a_day) = limits.codes_per_address;
+        for rate in [Rate::per_hour(an_hour), Rate::per_day(a_day)] {
+            let from_there = self.rules_from("codes from", address, rate);
+            about.extend(from_there.iter().map(|_| CodeLimit::Network));
+            rules.extend(from_there);
+        }
         let others = [
-            ("codes from", from.clone(), Rate::per_hour(limits.codes_per_address.0), CodeLimit::Network),
-            ("codes from", from, Rate::per_day(limits.codes_per_address.1), CodeLimit::Network),
             ("codes to an area", area, Rate::per_hour(limits.codes_per_area), CodeLimit::House),
             ("codes", String::new(), Rate::per_hour(limits.codes_in_all), CodeLimit::House),
         ];

@@ -11,6 +11,7 @@ pub mod calls;
 pub mod codes;
 pub mod devices;
 pub mod directory;
+mod hash_queue;
 pub mod housekeeping;
 pub mod keeping;
 pub mod keys;
@@ -25,6 +26,7 @@ mod purchases;
 pub mod quotas;
 pub mod reconciliation;
 pub mod recorder;
+mod refusals;
 pub mod searches;
 mod seen;
 pub mod servers;
@@ -41,7 +43,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::carrier::Carrier;
 use crate::clock::Clock;
@@ -127,7 +129,8 @@ pub struct App {
     directory: directory::Directory,
     book: Mutex<CallBook>,
     recorder: recorder::Recorder,
-    hashing: Arc<Semaphore>,
+    hashing: Arc<hash_queue::HashQueue>,
+    refusals: refusals::Refusals,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
     areas: Arc<Mutex<areas::KeptAreas>>,
@@ -169,7 +172,8 @@ impl App {
             directory: directory::Directory::empty(),
             book: Mutex::default(),
             recorder: recorder::Recorder::new(),
-            hashing: Arc::new(Semaphore::new(passwords::hashes_at_once())),
+            hashing: passwords::queue(),
+            refusals: refusals::Refusals::default(),
             wake: Notify::new(),
             areas: Arc::default(),
             background: background::Background::here(),
@@ -220,6 +224,14 @@ impl App {
         Rule { bucket: self.bucket(what, whose), rate, then_one_per: None }
     }
 
+    /// The rules about where a request comes from: its network, and of IPv6 the site that the network belongs to, from
+    /// which four times as much may come.
+    fn rules_from(&self, what: &str, address: IpAddr, rate: Rate) -> Vec<Rule> {
+        let of_site = Rate { count: rate.count.saturating_mul(4), ..rate };
+        let of_site = site(address).map(|site| self.rule(what, &site, of_site));
+        [self.rule(what, &network(address), rate)].into_iter().chain(of_site).collect()
+    }
+
     /// Sends a letter behind the back of whoever waits for a page, so that the page's time tells nothing.
     fn send_later(&self, letter: Letter) {
         let (mailer, metrics) = (self.mailer.clone(), self.metrics.clone());
@@ -253,4 +265,11 @@ pub fn network(address: IpAddr) -> String {
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
+}
+
+/// The site that an address of IPv6 belongs to, its /48: what one customer can be given whole.
+fn site(address: IpAddr) -> Option<String> {
+    let IpAddr::V6(address) = address.to_canonical() else { return None };
+    let [a, b, c, ..] = address.segments();
+    Some(format!("{a:x}:{b:x}:{c:x}::/48"))
 }

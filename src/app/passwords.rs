@@ -1,5 +1,6 @@
 //! The heavy work on passwords: away from the requests, and no more of it at once than there is room for.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,16 +8,24 @@ use tokio::sync::oneshot;
 
 use super::App;
 use super::accounts::PasswordError;
+use super::hash_queue::{HashQueue, Priority};
 use crate::domain::user::{EmailAddress, Password};
 use crate::metrics::Pool;
 use crate::secrets;
 
 /// How many passwords are hashed at once; each takes 19 MiB and a core. One core is left for calls, whoever signs in.
-pub(super) fn hashes_at_once() -> usize {
+fn hashes_at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1).max(1)
 }
 
-/// How long anybody waits for their turn.
+/// The queue of passwords that are to be hashed.
+pub(super) fn queue() -> Arc<HashQueue> {
+    HashQueue::new(hashes_at_once(), LONGEST_QUEUE)
+}
+
+/// How much work may wait.
+const LONGEST_QUEUE: Duration = Duration::from_secs(5);
+/// How long anybody waits for their turn, where it takes longer than was thought.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much less urgent hashing is than calls: where both want a core, it has a tenth of it.
@@ -30,9 +39,14 @@ pub struct Busy;
 
 impl App {
     /// Whether it is the password of that hash; takes as long where there is none.
-    pub(super) async fn is_password(&self, password: &str, hash: Option<String>) -> Result<bool, Busy> {
+    pub(super) async fn is_password(
+        &self,
+        password: &str,
+        hash: Option<String>,
+        priority: Priority,
+    ) -> Result<bool, Busy> {
         let typed = Password::typed(password);
-        self.hashing(move || {
+        self.hashing(priority, move || {
             let bytes = typed.as_ref().map_or(&b""[..], Password::as_bytes);
             secrets::is_password(bytes, hash.as_deref()) && typed.is_some()
         })
@@ -46,19 +60,24 @@ impl App {
         email: &EmailAddress,
     ) -> Result<String, PasswordError> {
         let (password, email) = (password.to_owned(), email.clone());
-        let hashed = self.hashing(move || {
+        let hashed = self.hashing(Priority::Known, move || {
             Password::chosen(&password, &email).map(|password| secrets::hash_password(password.as_bytes()))
         });
         Ok(hashed.await??)
     }
 
-    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    async fn hashing<T: Send + 'static>(
+        &self,
+        priority: Priority,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let (pool, asked) = (self.metrics.pool(Pool::Hashing), Instant::now());
-        let waiting = tokio::time::timeout(PATIENCE, self.hashing.clone().acquire_owned());
-        let turn = waiting.await.map_err(|_| {
-            pool.refused();
-            Busy
-        })?;
+        let joined = self.hashing.join(priority).inspect_err(|_| pool.refused())?;
+        let turn =
+            tokio::time::timeout(PATIENCE, joined).await.ok().and_then(Result::ok).ok_or_else(|| {
+                pool.refused();
+                Busy
+            })?;
         pool.waited(asked.elapsed());
         let (done, result) = oneshot::channel();
         let begun = thread::Builder::new().name("hashing".into()).spawn(move || {

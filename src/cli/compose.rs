@@ -144,8 +144,8 @@ pub(super) fn name_of_server() -> String {
     if name.is_empty() { "a server".into() } else { name }
 }
 
-/// What the web server needs.
-pub(super) fn web(config: Serve, public_url: Url) -> web::Settings {
+/// What the web server needs, which may have so many connections.
+pub(super) fn web(config: Serve, public_url: Url, connections: usize) -> web::Settings {
     let webhook = config.webhook;
     web::Settings {
         public_url,
@@ -153,6 +153,7 @@ pub(super) fn web(config: Serve, public_url: Url) -> web::Settings {
         webhook: Proof::new(&webhook.keys, webhook.account_id, webhook.networks),
         simulator_url: config.simulator_url.map(String::from),
         decision_time: DECISION_TIME,
+        connections,
         workers: thread::available_parallelism().map_or(2, usize::from).max(2),
     }
 }

@@ -6,6 +6,7 @@
 mod banner;
 mod compose;
 mod database;
+mod descriptors;
 mod develop;
 mod error;
 mod inherited;

@@ -19,7 +19,7 @@ use super::compose;
 use super::database::Database;
 use super::error::CliError;
 use super::stop::Stop;
-use super::{inherited, notify};
+use super::{descriptors, inherited, notify};
 use crate::app::App;
 use crate::app::keeping::Keeping;
 use crate::config::{self, environment};
@@ -71,6 +71,7 @@ pub(super) fn house(
     stop: &mut Stop,
     up: impl FnOnce(&Url, &Database),
 ) -> Result<(), CliError> {
+    let connections = descriptors::raise();
     let public_url = config.site.address(listener.local_addr()?);
     let database = Database::open(&config.database)?;
     let is_there = database.prepare()?;
@@ -86,7 +87,7 @@ pub(super) fn house(
     let folder = config.state.join("servers");
     let keeping = runtime.block_on(Keeping::open(&app, &folder, &compose::name_of_server(), patience))?;
     let metrics = config.metrics;
-    let settings = compose::web(config, public_url.clone());
+    let settings = compose::web(config, public_url.clone(), connections);
     let up = || {
         up(&public_url, &database);
         notify::ready();

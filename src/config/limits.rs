@@ -90,6 +90,8 @@ pub(super) const LIMITS: &[Limit] = &[
     count("MASKLINE_LIMIT_FAILED_SIGN_INS_PER_ADDRESS", |limits| &mut limits.failures_per_address),
     count("MASKLINE_LIMIT_SIGN_UPS_PER_ADDRESS_AN_HOUR", |limits| &mut limits.sign_ups_per_address),
     count("MASKLINE_LIMIT_RESETS_PER_ADDRESS_AN_HOUR", |limits| &mut limits.resets_per_address),
+    time("MASKLINE_LIMIT_REQUEST_SECONDS", TimeDelta::seconds, |limits| &mut limits.request_time),
+    count("MASKLINE_LIMIT_REQUEST_BYTES_A_SECOND", |limits| &mut limits.request_bytes_a_second),
     count("MASKLINE_LIMIT_MINUTES_PER_MASK_A_MONTH", |limits| &mut limits.minutes_a_month.0),
     count("MASKLINE_LIMIT_MINUTES_PER_USER_A_MONTH", |limits| &mut limits.minutes_a_month.1),
     time("MASKLINE_LIMIT_REST_DAYS", TimeDelta::days, |limits| &mut limits.rest),

@@ -79,6 +79,10 @@ pub struct Limits {
     pub sign_ups_per_address: u32,
     /// Forgotten passwords from one network address an hour.
     pub resets_per_address: u32,
+    /// How long a request may take to come in, from its first byte to its last.
+    pub request_time: TimeDelta,
+    /// How many bytes a second a request has to come in with, after its first second.
+    pub request_bytes_a_second: u32,
     /// Minutes of talk in a calendar month (by UTC): to one mask, to all masks of one user.
     pub minutes_a_month: (u32, u32),
     /// How long a mask rests after its revoke.
@@ -128,6 +132,8 @@ impl Default for Limits {
             failures_per_address: 30,
             sign_ups_per_address: 5,
             resets_per_address: 10,
+            request_time: TimeDelta::seconds(10),
+            request_bytes_a_second: 500,
             minutes_a_month: (300, 600),
             rest: TimeDelta::days(45),
             prices: Prices {

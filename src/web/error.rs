@@ -31,6 +31,11 @@ pub(super) enum PageError {
     Unreadable,
     #[error("the form is too long")]
     TooLong,
+    #[error("the form came too slowly")]
+    TooSlow,
+    /// A body that is packed, such as by gzip.
+    #[error("the form is encoded")]
+    Encoded,
     #[error("too many")]
     TooMany { what: &'static str, until: DateTime<Utc> },
     #[error("the database is away")]
@@ -59,6 +64,8 @@ impl PageError {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::Method,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLong,
+            StatusCode::REQUEST_TIMEOUT => Self::TooSlow,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::Encoded,
             StatusCode::FORBIDDEN => Self::NotAllowed,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             status if status.is_client_error() => Self::Unreadable,
@@ -111,6 +118,16 @@ impl PageError {
                 "That is too much",
                 "The form is longer than we take. Nothing was changed.",
             ),
+            Self::TooSlow => told(
+                StatusCode::REQUEST_TIMEOUT,
+                "That took too long",
+                "The form did not arrive in full. Nothing was changed. Look at your connection and try again.",
+            ),
+            Self::Encoded => told(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "We could not read that",
+                "The form came in compressed, which we do not take. Nothing was changed.",
+            ),
             Self::TooMany { what, until } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many tries",
@@ -146,8 +163,10 @@ impl PageError {
         let shown =
             ErrorPage { page, status: status.as_u16(), heading, text, reference, next_href, next_label };
         let mut answer = HttpResponse::build(status);
-        if let Self::TooMany { .. } | Self::Busy = self {
-            answer.insert_header(("retry-after", "60"));
+        match self {
+            Self::TooMany { .. } | Self::Busy => drop(answer.insert_header(("retry-after", "60"))),
+            Self::Encoded => drop(answer.insert_header(("accept-encoding", "identity"))),
+            _ => {}
         }
         match shown.render() {
             Ok(body) => answer.content_type("text/html; charset=utf-8").body(body),

@@ -8,6 +8,7 @@ use std::pin::Pin;
 
 use actix_session::SessionExt as _;
 use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::PageError;
-use super::session;
+use super::{connections, session};
 use crate::app::App;
 use crate::domain::ids::UserId;
 use crate::secrets;
@@ -55,8 +56,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
         let body = web::Bytes::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
-            let body =
-                body.await.map_err(|error| PageError::of_status(error.as_response_error().status_code()))?;
+            if foreign_encoding(&request).is_some() {
+                return Err(PageError::Encoded);
+            }
+            let body = body.await.map_err(|error| {
+                let status = error.as_response_error().status_code();
+                if connections::is_late(&request) { PageError::TooSlow } else { PageError::of_status(status) }
+            })?;
+            connections::is_whole(&request);
             if request.content_type() != "application/x-www-form-urlencoded" {
                 return Err(PageError::Unreadable);
             }
@@ -69,6 +76,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
             Ok(Self(form.into_inner()))
         })
     }
+}
+
+/// What the body is packed with, if it is: nothing is unpacked here.
+pub(super) fn foreign_encoding(request: &HttpRequest) -> Option<String> {
+    let mut named = request.headers().get_all(CONTENT_ENCODING);
+    let foreign = named.find(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))?;
+    Some(String::from_utf8_lossy(foreign.as_bytes()).into_owned())
 }
 
 fn is_ours(request: &HttpRequest, shown: &str) -> bool {

@@ -15,7 +15,7 @@ use actix_web::{Error, HttpMessage as _, web};
 use tracing::Instrument as _;
 
 use super::running::Traffic;
-use super::{Settings, address};
+use super::{Settings, address, connections};
 use crate::app::App;
 use crate::secrets;
 
@@ -40,10 +40,12 @@ const ALWAYS: [(&str, &str); 7] = [
 ];
 
 pub(super) async fn every_answer(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
+    connections::begin(&mut request);
+    let upgrades = request.head().upgrade();
     let id = secrets::hex(&secrets::random_bytes::<8>());
     request.extensions_mut().insert(RequestId(id.clone()));
     let settings = request.app_data::<web::Data<Settings>>().cloned();
@@ -59,7 +61,7 @@ pub(super) async fn every_answer(
     let (route, status) = match &mut answered {
         Ok(answer) => {
             complete(answer.response_mut().headers_mut(), &id, https);
-            if is_last(traffic.as_ref()) {
+            if is_last(traffic.as_ref(), upgrades) {
                 answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             (answer.request().match_pattern(), answer.status())
@@ -67,7 +69,7 @@ pub(super) async fn every_answer(
         Err(error) => {
             let mut answer = error.error_response();
             complete(answer.headers_mut(), &id, https);
-            if is_last(traffic.as_ref()) {
+            if is_last(traffic.as_ref(), upgrades) {
                 answer.head_mut().set_connection_type(ConnectionType::Close);
             }
             let status = answer.status();
@@ -93,9 +95,11 @@ pub(super) async fn every_answer(
 /// The same for the carrier, which is no browser. What was answered as it should has only what keeps it from being taken for
 /// a page, and no line in the log: each call has a row of its own, and is counted.
 pub(super) async fn every_answer_to_carrier(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    connections::begin(&mut request);
+    let upgrades = request.head().upgrade();
     let traffic = request.app_data::<web::Data<Traffic>>().cloned().map(web::Data::into_inner);
     let _under_way = traffic.as_ref().map(Traffic::request);
     let mut answer = next.call(request).await?;
@@ -116,7 +120,7 @@ pub(super) async fn every_answer_to_carrier(
             "answered"
         );
     }
-    if is_last(traffic.as_ref()) {
+    if is_last(traffic.as_ref(), upgrades) {
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some(app) = answer.request().app_data::<web::Data<App>>() {
@@ -135,9 +139,10 @@ fn spare(headers: &mut HeaderMap, https: bool) {
     }
 }
 
-/// Whether the client shall come back on another connection.
-fn is_last(traffic: Option<&Arc<Traffic>>) -> bool {
-    traffic.is_some_and(|traffic| traffic.is_ending())
+/// Whether the client shall come back on another connection: as we stop, or as it wanted this one for another protocol,
+/// which the HTTP library would otherwise agree to.
+fn is_last(traffic: Option<&Arc<Traffic>>, upgrades: bool) -> bool {
+    upgrades || traffic.is_some_and(|traffic| traffic.is_ending())
 }
 
 fn complete(headers: &mut HeaderMap, id: &str, https: bool) {

@@ -1,6 +1,6 @@
 //! The first page, and the page for addresses that lead nowhere.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::error::PageError;
@@ -17,6 +17,12 @@ pub(super) async fn landing(visitor: Visitor) -> Result<HttpResponse, PageError>
     shown(&HomePage { page: visitor.page("") })
 }
 
-pub(super) async fn nothing_here(_visitor: Visitor) -> Result<HttpResponse, PageError> {
-    Err(PageError::NotFound)
+/// An address that leads nowhere; one that would lead somewhere without the slashes at its end is sent there.
+pub(super) async fn nothing_here(request: HttpRequest, _visitor: Visitor) -> Result<HttpResponse, PageError> {
+    let path = request.uri().path().trim_end_matches('/');
+    if path.len() == request.uri().path().len() || !request.resource_map().has_resource(path) {
+        return Err(PageError::NotFound);
+    }
+    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+    Ok(HttpResponse::PermanentRedirect().insert_header(("location", format!("{path}{query}"))).finish())
 }

@@ -3,21 +3,26 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use actix_web::{App as Service, HttpResponse, HttpServer, dev::Server, web};
+use actix_web::{App as Service, HttpResponse, dev::Server, web};
 
+use super::connections::Pace;
+use super::listener::{self, Bounds};
 use crate::app::App;
 use crate::metrics::MEDIA_TYPE;
 
 /// Scrapes are few, and each waits for the database.
 const WORKERS: usize = 1;
+/// Whoever scrapes keeps one.
+const CONNECTIONS: usize = 32;
 
 /// Serves `/metrics`, and nothing else, on a listening socket.
 pub fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<Server> {
+    let bounds =
+        Bounds { workers: WORKERS, connections: CONNECTIONS, pace: Pace::of(&app.settings().limits) };
     let app = web::Data::from(app);
-    let server = HttpServer::new(move || {
+    listener::serve(listener.into(), bounds, Arc::default(), move || {
         Service::new().app_data(app.clone()).route("/metrics", web::get().to(scrape))
-    });
-    Ok(server.workers(WORKERS).disable_signals().listen(listener)?.run())
+    })
 }
 
 async fn scrape(app: web::Data<App>) -> HttpResponse {

@@ -6,6 +6,7 @@ mod account;
 mod address;
 mod admin;
 mod assets;
+mod connections;
 mod error;
 mod flash;
 mod forms;
@@ -13,6 +14,7 @@ mod guard;
 mod headers;
 mod health;
 mod home;
+mod listener;
 mod masks;
 pub mod metrics;
 mod numbers;
@@ -25,24 +27,23 @@ mod sign_in;
 mod tropo;
 
 use std::borrow::Cow;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::cookie::{Cookie, CookieBuilder, SameSite};
-use actix_web::{App as Service, HttpServer, web};
+use actix_web::{App as Service, web};
 use url::Url;
 
 use crate::app::App;
 use crate::carrier::tropo::webhook::{Network, Proof};
 
+pub use listener::Listener;
 pub use routes::ROUTES;
 pub use running::{Ending, Running};
 
+use connections::Pace;
+use listener::Bounds;
 use running::Traffic;
-
-/// How long requests that are under way may take when the server stops.
-const LAST_REQUESTS: u64 = 10;
 
 /// What the server needs to know.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ pub struct Settings {
     pub simulator_url: Option<String>,
     /// How many threads answer requests.
     pub workers: usize,
+    /// How many connections there may be; where there is no room for another, one of those that are not the carrier's goes.
+    pub connections: usize,
     /// How long a call waits for its decision until it is told that we are not available.
     pub decision_time: Duration,
 }
@@ -82,23 +85,21 @@ impl Settings {
 }
 
 /// Serves the product on a listening socket, until the server is told to stop.
-pub fn serve(listener: TcpListener, app: Arc<App>, settings: Settings) -> std::io::Result<Running> {
-    let (app, settings) = (web::Data::from(app), web::Data::new(settings));
+pub fn serve(listener: impl Into<Listener>, app: Arc<App>, settings: Settings) -> std::io::Result<Running> {
     let traffic = Arc::<Traffic>::default();
-    let (workers, connected) = (settings.workers, traffic.clone());
+    let bounds = Bounds {
+        workers: settings.workers,
+        connections: settings.connections,
+        pace: Pace::of(&app.settings().limits),
+    };
+    let (app, settings) = (web::Data::from(app), web::Data::new(settings));
     let seen = web::Data::from(traffic.clone());
-    let server = HttpServer::new(move || {
+    let server = listener::serve(listener.into(), bounds, traffic.clone(), move || {
         Service::new()
             .app_data(app.clone())
             .app_data(settings.clone())
             .app_data(seen.clone())
             .configure(|service| routes::routes(service, &app, &settings))
-    });
-    let server = server
-        .on_connect(move |_, extensions| drop(extensions.insert(connected.connection())))
-        .workers(workers)
-        .shutdown_timeout(LAST_REQUESTS)
-        .disable_signals()
-        .listen(listener)?;
-    Ok(Running::new(server.run(), traffic))
+    })?;
+    Ok(Running::new(server, traffic))
 }

@@ -70,13 +70,16 @@ pub const ROUTES: &[(&str, &[&str])] = &[
 
 pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, settings: &Settings) {
     service
-        // The carrier: its handlers look at the key and the method themselves, so that all else looks alike.
+        // The carrier: its handlers look at the key and the method themselves, so that all else looks alike. It follows no
+        // redirect, so a slash at the end does no harm.
         .service(
             web::scope("/tropo")
                 .wrap(from_fn(headers::every_answer_to_carrier))
-                .route("/transfer", web::to(tropo::transfer))
-                .route("/message", web::to(tropo::message))
-                .route("/calls/{call}/{event}", web::to(tropo::call_event))
+                .service(web::resource(["/transfer", "/transfer/"]).to(tropo::transfer))
+                .service(web::resource(["/message", "/message/"]).to(tropo::message))
+                .service(
+                    web::resource(["/calls/{call}/{event}", "/calls/{call}/{event}/"]).to(tropo::call_event),
+                )
                 .default_service(web::to(tropo::nothing)),
         )
         .service(

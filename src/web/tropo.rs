@@ -7,13 +7,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use actix_web::http::header::{ACCEPT_ENCODING, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::{FutureExt as _, StreamExt as _};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::{Settings, address};
+use super::{Settings, address, connections, forms};
 use crate::app::App;
 use crate::app::calls::{Followed, IncomingCall, Routed, Undecided};
 use crate::carrier::Channel;
@@ -84,7 +85,8 @@ where
         return nobody();
     };
     let Some(key) = proof(&request, &settings) else { return nobody() };
-    let body = match whole(body).await {
+    connections::is_carriers(&request);
+    let body = match whole(&request, body).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
@@ -120,15 +122,28 @@ fn warn_of_open_way() {
     }
 }
 
-async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, HttpResponse> {
+async fn whole(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, HttpResponse> {
+    if let Some(encoding) = forms::foreign_encoding(request) {
+        let why = format!("the body has the encoding {encoding:?}, and identity is taken alone");
+        let mut answer = refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
+        answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        return Err(answer);
+    }
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        let chunk = chunk.map_err(|_| {
+            if connections::is_late(request) {
+                refused(StatusCode::REQUEST_TIMEOUT, "the body came too slowly")
+            } else {
+                refused(StatusCode::BAD_REQUEST, "the body broke off")
+            }
+        })?;
         if body.len() + chunk.len() > LONGEST_BODY {
             return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 16 KiB"));
         }
         body.extend_from_slice(&chunk);
     }
+    connections::is_whole(request);
     Ok(body)
 }
 

@@ -53,6 +53,10 @@ impl Holder {
         command.env("TROPO_URL", "http://127.0.0.1:9/v1/").env("TROPO_MASKING_APP_ID", "1");
         command.env("TROPO_USERNAME", "tester").env("TROPO_PASSWORD", "not a secret");
         command.env("TROPO_WEBHOOK_KEY", WEBHOOK_KEY).env("MASKLINE_LOG_FORMAT", "text");
+        // Half of a call may wait for its other half.
+        command
+            .env("MASKLINE_LIMIT_REQUEST_SECONDS", "600")
+            .env("MASKLINE_LIMIT_REQUEST_BYTES_A_SECOND", "1");
         Running::start(&mut command)
     }
 }

@@ -27,6 +27,7 @@ mod outages;
 mod privacy;
 mod reasons;
 mod reconciliation;
+mod requests;
 mod schema;
 mod servers;
 mod settings_there;

@@ -54,6 +54,7 @@ impl Beside {
             webhook: Proof::new(&[Secret::new(WEBHOOK_KEY)], Some(ACCOUNT.into()), vec![]),
             simulator_url: None,
             workers: 1,
+            connections: 1000,
             decision_time: Duration::from_secs(20),
         };
         let server = web::serve(listener, app.clone(), settings).unwrap();

@@ -82,6 +82,7 @@ pub(crate) struct Options {
     pub(crate) trusted_proxies: Vec<&'static str>,
     pub(crate) work: bool,
     pub(crate) decision_time: Duration,
+    pub(crate) connections: usize,
     pub(crate) channels: Channels,
     pub(crate) webhook_keys: Vec<&'static str>,
     pub(crate) webhook_networks: Vec<&'static str>,
@@ -101,6 +102,7 @@ impl Default for Options {
             trusted_proxies: vec![],
             work: true,
             decision_time: Duration::from_secs(20),
+            connections: 1000,
             channels: Channels { voice: true, text: true },
             webhook_keys: vec![WEBHOOK_KEY],
             webhook_networks: vec![],
@@ -174,6 +176,7 @@ impl TestApp {
                 webhook: Proof::new(&keys, Some(ACCOUNT.into()), networks(&options.webhook_networks)),
                 simulator_url: options.development.then(|| format!("http://{}/", simulator.address())),
                 workers: 1,
+                connections: options.connections,
                 decision_time: options.decision_time,
             },
         )
