@@ -71,6 +71,7 @@ const NAMED_BY: &[(&str, &[&str])] = &[
     ("lettre", &["mail"]),
     ("listenfd", &["cli"]),
     ("mail_parser", &["simulator"]),
+    ("quick_xml", &["simulator"]),
     ("prometheus_client", &["metrics"]),
     ("tracing_subscriber", &["telemetry"]),
     ("diesel", &["db"]),

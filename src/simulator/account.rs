@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::keep::KeepError;
 use super::stock::{self, Area};
@@ -22,6 +23,32 @@ pub(crate) struct Account {
     created: u32,
     /// Areas whose stock was set to another size than the table's.
     stock: BTreeMap<String, usize>,
+    /// Who wants to hear of calls once they are over.
+    #[serde(default)]
+    pub(crate) subscriptions: Vec<Subscription>,
+}
+
+/// Where records of calls and texts are to be posted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subscription {
+    pub(crate) id: u32,
+    /// `cdrCreated`, `cdrRated` or `smsdlr`.
+    pub(crate) event: String,
+    pub(crate) name: String,
+    /// Of `call`, `sms`, `transcription` and `all`, with commas between.
+    pub(crate) resource: String,
+    pub(crate) target_url: String,
+    /// What is sent along, as it was given.
+    pub(crate) payload: Value,
+    pub(crate) enabled: bool,
+}
+
+impl Subscription {
+    /// Whether it is about calls, texts and so on.
+    pub(crate) fn is_about(&self, resource: &str) -> bool {
+        let mut own = self.resource.split(',').map(str::trim);
+        own.any(|own| own == "all" || own.eq_ignore_ascii_case(resource))
+    }
 }
 
 /// A purchase or a release of a number.

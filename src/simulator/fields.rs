@@ -1,6 +1,6 @@
 //! The named values of a request's body, whatever it is written in.
 //!
-//! JSON and forms are read; names are compared without regard to case, as Tropo's documents spell them in
+//! JSON, XML and forms are read; names are compared without regard to case, as Tropo's documents spell them in
 //! several ways. It must not know what the names mean.
 
 use actix_web::HttpRequest;
@@ -8,12 +8,14 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::account::Refusal;
+use super::xml;
 
 /// What a body is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writing {
     Json,
     Form,
+    Xml,
 }
 
 /// Names and values in the order in which they came.
@@ -29,6 +31,7 @@ impl Fields {
         match writing(request) {
             Some(Writing::Form) => Ok(Self::from_form(body)),
             Some(Writing::Json) => Self::from_json(body),
+            Some(Writing::Xml) => Self::from_xml(body),
             None => Err(Refusal::Unsupported),
         }
     }
@@ -45,6 +48,10 @@ impl Fields {
         };
         let written = object.into_iter().filter(|(_, value)| !value.is_null());
         Ok(Self(written.map(|(name, value)| (name, as_text(value))).collect()))
+    }
+
+    fn from_xml(body: &[u8]) -> Result<Self, Refusal> {
+        xml::read(body).map(Self).ok_or_else(|| Refusal::Invalid("the body is not an XML document".into()))
     }
 
     /// The value of a name, where there is one that is not blank.
@@ -75,6 +82,7 @@ pub(crate) fn writing(request: &HttpRequest) -> Option<Writing> {
     match request.headers().get("content-type")?.to_str().ok()?.split(';').next()?.trim() {
         "application/json" | "text/json" => Some(Writing::Json),
         "application/x-www-form-urlencoded" => Some(Writing::Form),
+        "text/xml" | "application/xml" => Some(Writing::Xml),
         _ => None,
     }
 }

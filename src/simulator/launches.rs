@@ -14,8 +14,9 @@ use super::account::Refusal;
 use super::engine;
 use super::faults;
 use super::fields::{Fields, Writing, writing};
-use super::rest::reply;
+use super::rest::{self, reply};
 use super::switchboard::{Switchboard, hex_id};
+use super::xml;
 
 /// The API under one of its prefixes.
 pub(crate) fn api(prefix: &str) -> impl HttpServiceFactory + use<> {
@@ -73,11 +74,9 @@ fn not_launched(status: StatusCode, reason: &str) -> HttpResponse {
 fn launched(request: &HttpRequest, token: &str, id: &str) -> HttpResponse {
     let id = format!("{id}\r\n");
     match answer_in(request) {
-        Some(Writing::Json) => HttpResponse::Ok().json(json!({"success": true, "token": token, "id": id})),
-        Some(Writing::Form) => form(&[("success", "true"), ("token", token), ("id", &id)]),
-        None => {
-            xml(&format!("<session><success>true</success><token>{token}</token><id>{id}</id></session>"))
-        }
+        Writing::Json => HttpResponse::Ok().json(json!({"success": true, "token": token, "id": id})),
+        Writing::Form => form(&[("success", "true"), ("token", token), ("id", &id)]),
+        Writing::Xml => in_xml("session", &[("success", "true"), ("token", token), ("id", &id)]),
     }
 }
 
@@ -101,20 +100,20 @@ async fn signal(
         }
     };
     match answer_in(&request) {
-        Some(Writing::Json) => HttpResponse::Ok().json(json!({"status": status})),
-        Some(Writing::Form) => form(&[("status", status)]),
-        None => xml(&format!("<signal><status>{status}</status></signal>")),
+        Writing::Json => HttpResponse::Ok().json(json!({"status": status})),
+        Writing::Form => form(&[("status", status)]),
+        Writing::Xml => in_xml("signal", &[("status", status)]),
     }
 }
 
 /// What the answer is written in: what is accepted, else what the question was written in, else XML.
-fn answer_in(request: &HttpRequest) -> Option<Writing> {
+fn answer_in(request: &HttpRequest) -> Writing {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     match accept.unwrap_or_default() {
-        accept if accept.contains("json") => Some(Writing::Json),
-        accept if accept.contains("form") => Some(Writing::Form),
-        accept if accept.contains("xml") => None,
-        _ => writing(request),
+        accept if accept.contains("json") => Writing::Json,
+        accept if accept.contains("form") => Writing::Form,
+        accept if accept.contains("xml") => Writing::Xml,
+        _ => writing(request).unwrap_or(Writing::Xml),
     }
 }
 
@@ -123,6 +122,6 @@ fn form(pairs: &[(&str, &str)]) -> HttpResponse {
     HttpResponse::Ok().content_type("application/x-www-form-urlencoded").body(body)
 }
 
-fn xml(body: &str) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/xml; charset=utf-8").body(body.to_owned())
+fn in_xml(root: &str, elements: &[(&str, &str)]) -> HttpResponse {
+    HttpResponse::Ok().content_type(rest::XML).body(xml::document(root, elements))
 }

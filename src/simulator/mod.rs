@@ -27,6 +27,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod xml;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -36,7 +37,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 
@@ -158,6 +159,7 @@ fn serve(listener: TcpListener, board: Data<Switchboard>, started: &Started) {
                 .app_data(board.clone())
                 .app_data(web::PayloadConfig::new(LONGEST_BODY))
                 .wrap(from_fn(guard::keep_strangers_out))
+                .wrap(NormalizePath::trim())
                 .wrap(guard::headers())
                 .configure(routes)
         });

@@ -661,6 +661,27 @@ async fn launches_and_signals_answer_in_the_language_of_the_question() {
         let reply = request.form(&form).send().await.unwrap().text().await.unwrap();
         assert!(reply.starts_with(&format!("success=true&token={token}&id=")), "{name}: {reply}");
     }
+    let xml = format!(
+        "<session><token>{token}</token><var name=\"customerName\" value=\"John &lt;3\"></var></session>"
+    );
+    let request = bench.request(Method::POST, "/1.0/sessions").header("content-type", "text/xml").body(xml);
+    let reply = request.send().await.unwrap().text().await.unwrap();
+    let id =
+        reply.split("<id>").nth(1).and_then(|rest| rest.split("</id>").next()).unwrap().trim().to_owned();
+    assert!(reply.starts_with(&format!("<session><success>true</success><token>{token}</token>")), "{reply}");
+    let posted = loop {
+        let posted = webhook.posts().into_iter().find(|(_, body)| body["session"]["id"] == json!(id));
+        if let Some((_, body)) = posted {
+            break body;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert_eq!(posted["session"]["parameters"]["customerName"], "John <3");
+    let signal =
+        bench.request(Method::POST, "/1.0/sessions/unknown/signals").header("content-type", "text/xml");
+    let reply =
+        signal.body("<signal><value>exit</value></signal>").send().await.unwrap().text().await.unwrap();
+    assert_eq!(reply, "<signal><status>NOTFOUND</status></signal>");
     let form = vector("session-api-signal-value-form")["input"]["params"].clone();
     let request = bench.request(Method::POST, "/v1/sessions/unknown/signals").form(&form);
     assert_eq!(request.send().await.unwrap().text().await.unwrap(), "status=NOTFOUND");

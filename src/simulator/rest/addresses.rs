@@ -22,6 +22,16 @@ pub(crate) async fn list(board: Data<Switchboard>, path: Path<String>) -> HttpRe
     }))
 }
 
+/// `GET /applications/{id}/addresses/{type}`
+pub(crate) async fn list_kind(board: Data<Switchboard>, path: Path<(String, String)>) -> HttpResponse {
+    let (application, kind) = path.into_inner();
+    reply::answer(board.account.read(|account| {
+        let application = account.application(id(&application)?)?;
+        let of_kind = application.addresses.iter().filter(|address| address.kind == kind);
+        Ok(of_kind.map(|address| object(&board, application, address)).collect())
+    }))
+}
+
 /// `POST /applications/{id}/addresses`: buys a number, makes a token, adds an account of a messenger.
 pub(crate) async fn create(
     board: Data<Switchboard>,
@@ -121,10 +131,25 @@ pub(crate) async fn delete(board: Data<Switchboard>, path: Path<(String, String,
 /// `GET /addresses`: all addresses of the account, or with `available` the numbers that are to be had.
 pub(crate) async fn of_account(board: Data<Switchboard>, request: HttpRequest) -> HttpResponse {
     let query = Fields::from_form(request.query_string().as_bytes());
+    reply::answer(Ok(Value::Array(listed(&board, &query))))
+}
+
+fn listed(board: &Switchboard, query: &Fields) -> Vec<Value> {
     let available = query.all().any(|(name, value)| name == "available" && value != "false");
-    let list = board
+    board
         .account
-        .read(|account| if available { free(&board, account, &query) } else { everything(&board, account) });
+        .read(|account| if available { free(board, account, query) } else { everything(board, account) })
+}
+
+/// `GET /addresses/{type}`: those of the account that are of one type, or with `available` the numbers to be had.
+pub(crate) async fn kind_of_account(
+    board: Data<Switchboard>,
+    path: Path<String>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let query = Fields::from_form(format!("{}&type={path}", request.query_string()).as_bytes());
+    let mut list = listed(&board, &query);
+    list.retain(|address| address["type"] == *path);
     reply::answer(Ok(Value::Array(list)))
 }
 

@@ -115,8 +115,10 @@ async fn what_is_missing_or_wrong_is_refused_with_the_documented_status() {
         let (got, answer) = bench.post(&addresses, body.clone()).await;
         assert_eq!(got, status, "{body}: {answer}");
     }
-    let xml = bench.rest(Method::POST, &addresses).header("content-type", "text/xml").body("<address/>");
-    assert_eq!(answer(xml).await.0, 415);
+    let image = bench.rest(Method::POST, &addresses).header("content-type", "image/png").body("x");
+    assert_eq!(answer(image).await.0, 415);
+    let no_xml = bench.rest(Method::POST, &addresses).header("content-type", "text/xml").body("<address>");
+    assert_eq!(answer(no_xml).await.0, 400);
     let broken = bench.rest(Method::POST, &addresses).header("content-type", "application/json").body("{");
     assert_eq!(answer(broken).await.0, 400);
     let huge = bench.rest(Method::POST, &addresses).header("content-type", "application/json");
@@ -218,4 +220,130 @@ async fn a_named_number_can_be_had_once_and_moved() {
     assert_eq!(answer(bench.rest(Method::GET, "/v1/addresses/number/+14075550160")).await.0, 404);
     let ledger = bench.get("/simulator/ledger").await;
     assert_eq!(ledger.as_array().unwrap().last().unwrap()["action"], "release");
+}
+
+/// Whether the object has the fields of a recorded one, with the same types.
+fn like(got: &Value, recorded: &Value) -> bool {
+    let kind = |value: &Value| (value.is_string(), value.is_array(), value.is_object(), value.is_number());
+    let fields = recorded.as_object().unwrap();
+    fields.iter().all(|(field, value)| kind(&got[field]) == kind(value))
+}
+
+/// What the official gem and the node library ask for.
+#[actix_web::test]
+async fn the_account_is_described_to_clients_that_ask() {
+    let bench = Bench::new();
+    let application = bench.application(NOWHERE).await;
+    bench.number(&application, "1407").await;
+    for user in ["ada", "ADA", "33932"] {
+        let user = bench.get(&format!("/v1/users/{user}")).await;
+        assert_eq!((&user["username"], &user["id"]), (&json!("ada"), &json!("33932")));
+        assert!(user["href"].as_str().unwrap().ends_with("/users/33932"));
+    }
+    assert_eq!(bench.get("/v1/users/?username=ada").await[0]["status"], "active");
+    assert_eq!(bench.get("/v1/users/?username=bob").await, json!([]));
+    assert_eq!(bench.get("/v1/usernames/ada").await["username"], "ada");
+    for path in ["/v1/users/bob", "/v1/usernames/bob", "/v1/users/bob/usage", "/v1/partitions/x/platforms"] {
+        assert_eq!(answer(bench.rest(Method::GET, path)).await.0, 404, "{path}");
+    }
+    for (name, path) in
+        [("provisioning-gem-balance", "/v1/users/33932/usage"), ("provisioning-gem-features", "/v1/features")]
+    {
+        let (got, recorded) = (bench.get(path).await, vector(name)["expected"]["body"].clone());
+        let (got, recorded) = if recorded.is_array() { (&got[0], &recorded[0]) } else { (&got, &recorded) };
+        assert!(like(got, recorded), "{name}: {got}");
+    }
+    let whitelist = vector("provisioning-gem-whitelist")["input"]["path"].as_str().unwrap().to_owned();
+    assert_eq!(bench.get(&whitelist).await, json!([]));
+    assert_eq!(bench.get("/v1/users/partitions/production/platforms/sms/whitelist").await, json!([]));
+    assert_eq!(bench.get("/v1/users/33932/features").await[0]["featureName"], "Domestic Outbound Voice");
+    let names =
+        |list: &Value| list.as_array().unwrap().iter().map(|it| it["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names(&bench.get("/v1/partitions").await), ["staging", "production"]);
+    assert_eq!(names(&bench.get("/v1/partitions/staging/platforms").await), ["scripting", "webapi"]);
+    assert_eq!(bench.post("/v1/users", json!({"username": "bob"})).await.0, 403);
+
+    let of_kind = bench.get(&format!("/v1/applications/{application}/addresses/number")).await;
+    assert_eq!((&of_kind[0]["number"], of_kind.as_array().unwrap().len()), (&json!("+14075550150"), 1));
+    assert_eq!(bench.get("/v1/addresses/number").await, of_kind);
+    assert_eq!(bench.get("/v1/addresses/sip").await[0]["type"], "sip");
+    let free = bench.get("/v1/addresses/number?available&prefix=1407").await;
+    assert_eq!((&free[0]["number"], free.as_array().unwrap().len()), (&json!("+14075550151"), 49));
+}
+
+async fn in_xml(request: reqwest::RequestBuilder) -> (u16, String) {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/xml; charset=utf-8");
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[actix_web::test]
+async fn xml_is_read_and_written_for_those_who_use_it() {
+    let bench = Bench::new();
+    let application = "<?xml version=\"1.0\"?>\n<application><name>Jack &amp; Jill</name>\
+        <voiceurl>http://127.0.0.1:9/?a=1&amp;b=2</voiceurl><platform>webapi</platform>\
+        <partition>staging</partition></application>";
+    let post = |path: &str, body: &str| {
+        bench.rest(Method::POST, path).header("content-type", "text/xml").body(body.to_owned())
+    };
+    let (status, reply) = in_xml(post("/v1/applications", application)).await;
+    let href =
+        reply.strip_prefix("<application><href>").and_then(|rest| rest.strip_suffix("</href></application>"));
+    let id = last_segment(&json!(href.expect(&reply)));
+    assert_eq!(status, 200);
+    let got = bench.get(&format!("/v1/applications/{id}")).await;
+    assert_eq!(
+        (&got["name"], &got["voiceUrl"]),
+        (&json!("Jack & Jill"), &json!("http://127.0.0.1:9/?a=1&b=2"))
+    );
+    let addresses = format!("/v1/applications/{id}/addresses");
+    let number = "<address><type>number</type><prefix>1407</prefix></address>";
+    assert!(in_xml(post(&addresses, number)).await.1.contains("/addresses/number/+14075550150</href>"));
+    let list = bench.rest(Method::GET, &addresses).header("accept", "text/xml");
+    let (_, list) = in_xml(list).await;
+    assert!(
+        list.starts_with("<addresses><address>") && list.contains("<number>+14075550150</number>"),
+        "{list}"
+    );
+    let all =
+        in_xml(bench.rest(Method::GET, "/v1/applications").header("accept", "application/xml, */*")).await.1;
+    assert!(all.contains("<name>Jack &amp; Jill</name>"), "{all}");
+    let (status, error) = in_xml(post(&addresses, "<address><type>number</type></address>")).await;
+    assert_eq!((status, error.as_str()), (400, "<error>prefix is a required parameter</error>"));
+    let json = post(&addresses, number).header("accept", "application/json");
+    assert_eq!(answer(json).await.0, 200, "what is accepted goes before what was sent");
+    assert!(bench.get(&addresses).await.is_array(), "JSON where nobody asks for XML");
+}
+
+#[actix_web::test]
+async fn subscriptions_are_kept_as_they_were_made() {
+    let bench = Bench::new();
+    let wanted = json!({
+        "event": "cdrCreated", "name": "CDR handler", "targetUrl": "http://example.com/dlr", "resource": "call",
+        "payload": {"apiKey": "opaque"}, "enabled": false,
+    });
+    let (status, reply) = bench.post("/v1/webhooks/", wanted.clone()).await;
+    assert_eq!((status, last_segment(&reply["href"])), (200, "1".to_owned()));
+    let got = bench.get("/v1/webhooks/1").await;
+    for (field, value) in wanted.as_object().unwrap() {
+        assert_eq!(&got[field], value);
+    }
+    assert_eq!((&got["id"], &got["accountId"]), (&json!(1), &json!("33932")));
+    let bench = bench.restart().await;
+    let kept = bench.get("/v1/webhooks?event=cdrCreated&resource=call").await;
+    assert_eq!((&kept[0]["payload"], &kept[0]["id"]), (&wanted["payload"], &json!(1)));
+    assert_eq!(bench.get("/v1/webhooks/?event=smsdlr").await, json!([]));
+    let update = bench.rest(Method::PUT, "/v1/webhooks/1").json(&json!({"enabled": true}));
+    assert_eq!(answer(update).await.0, 200);
+    assert_eq!(bench.get("/v1/webhooks/1").await["enabled"], json!(true));
+    for wrong in [
+        json!({"event": "cdrCreated", "resource": "call"}),
+        json!({"event": "birthday", "resource": "call", "targetUrl": "http://example.com/"}),
+        json!({"event": "cdrCreated", "resource": "fax", "targetUrl": "http://example.com/"}),
+        json!({"event": "cdrCreated", "resource": "call, sms", "targetUrl": "file:///etc/passwd"}),
+    ] {
+        assert_eq!(bench.post("/v1/webhooks", wrong.clone()).await.0, 400, "{wrong}");
+    }
+    assert_eq!(answer(bench.rest(Method::DELETE, "/v1/webhooks/1")).await.0, 200);
+    assert_eq!(answer(bench.rest(Method::GET, "/v1/webhooks/1")).await.0, 404);
 }
