@@ -1,15 +1,25 @@
-//! Letters out: by SMTP, or into a folder where a developer finds them.
+//! Mail out: by SMTP, or into a folder where a developer finds it.
 //!
-//! Knows nothing of what is written; it takes an address, a subject and a plain text.
+//! Knows nothing of what is written; it takes an address, a subject and a plain text, and makes one complete message of
+//! them (RFC 5322, MIME) that a receiver who checks such things takes.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use lettre::message::{Mailbox, header::ContentType};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use chrono::{DateTime, Utc};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
+use lettre::message::{Mailbox, MessageBuilder};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use uuid::Uuid;
 
-use crate::domain::user::EmailAddress;
+use crate::domain::user::{EmailAddress, ascii_domain};
 
-/// A letter in plain text.
+/// How long a mail server may take for each step.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An e-mail in plain text.
 #[derive(Clone, Debug)]
 pub struct Letter {
     /// Whom it goes to.
@@ -20,7 +30,7 @@ pub struct Letter {
     pub text: String,
 }
 
-/// Why a letter was not sent, or a mailer not made.
+/// Why a message was not sent, or a mailer not made.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The address of the mail server cannot be read.
@@ -29,12 +39,42 @@ pub enum MailError {
     /// The sender is no mailbox.
     #[error("expected a mailbox such as Maskline <maskline@example.com>")]
     Sender,
-    /// The letter cannot be written.
-    #[error("the letter cannot be written: {0}")]
-    Letter(String),
-    /// The mail server, or the folder, did not take it.
-    #[error("the letter was not taken: {0}")]
+    /// The name is none that a mail server takes.
+    #[error(
+        "mail servers need a full host name such as masks.example.com: set MASKLINE_MAIL_HOST_NAME where the host of \
+         MASKLINE_PUBLIC_URL is none"
+    )]
+    HostName,
+    /// The message cannot be written.
+    #[error("the message cannot be written: {0}")]
+    Unwritable(String),
+    /// The mail server refused this message for good: another try would be refused too.
+    #[error("the message was refused: {0}")]
+    Refused(String),
+    /// The mail server, or the folder, did not take it now.
+    #[error("the message was not taken: {0}")]
     NotTaken(String),
+}
+
+/// The name that this deployment gives mail servers: a full host name, or an IP address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(ClientId);
+
+impl HostName {
+    /// Reads a host as URLs have it, IPv6 in brackets or not. `localhost` is one; a bare name of a machine is not.
+    pub fn parse(host: &str) -> Result<Self, MailError> {
+        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(IpAddr::V4(address)) => return Ok(Self(ClientId::Ipv4(address))),
+            Ok(IpAddr::V6(address)) => return Ok(Self(ClientId::Ipv6(address))),
+            Err(_) => {}
+        }
+        let name = ascii_domain(host).ok_or(MailError::HostName)?;
+        if name.contains('.') || name == "localhost" {
+            Ok(Self(ClientId::Domain(name)))
+        } else {
+            Err(MailError::HostName)
+        }
+    }
 }
 
 enum Transport {
@@ -42,51 +82,72 @@ enum Transport {
     Folder(PathBuf),
 }
 
-/// Sends letters.
+/// Sends mail.
 pub struct Mailer {
     from: Mailbox,
+    host: HostName,
     transport: Transport,
 }
 
 impl Mailer {
-    /// One that sends through the mail server at a `smtp:` or `smtps:` URL.
-    pub fn smtp(url: &str, from: &str) -> Result<Self, MailError> {
+    /// A mailer that sends through the mail server at a `smtp:` or `smtps:` URL, and greets it as `host`.
+    pub fn smtp(url: &str, from: &str, host: HostName) -> Result<Self, MailError> {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| MailError::Server)?
-            .timeout(Some(std::time::Duration::from_secs(10)))
+            .hello_name(host.0.clone())
+            .timeout(Some(PATIENCE))
             .build();
-        Ok(Self { from: mailbox(from)?, transport: Transport::Smtp(Box::new(transport)) })
+        Ok(Self { from: mailbox(from)?, host, transport: Transport::Smtp(Box::new(transport)) })
     }
 
-    /// One that lays every letter into a folder, as an `.eml` file that only we can read.
-    pub fn folder(folder: PathBuf, from: &str) -> Result<Self, MailError> {
-        Ok(Self { from: mailbox(from)?, transport: Transport::Folder(folder) })
+    /// A mailer that puts every message into a folder, as an `.eml` file that only we can read.
+    pub fn folder(folder: PathBuf, from: &str, host: HostName) -> Result<Self, MailError> {
+        Ok(Self { from: mailbox(from)?, host, transport: Transport::Folder(folder) })
     }
 
-    /// Sends the letter.
-    pub async fn send(&self, letter: &Letter) -> Result<(), MailError> {
-        let to = letter.to.as_str().parse().map_err(|_| MailError::Letter("the address".into()))?;
-        let message = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, to))
-            .subject(letter.subject.clone())
-            .header(ContentType::TEXT_PLAIN)
-            .body(letter.text.clone())
-            .map_err(|error| MailError::Letter(error.to_string()))?;
+    /// Sends the letter, written at that time. Each try of one letter has the same `id`, so that a receiver who got it
+    /// twice can tell.
+    pub async fn send(&self, letter: &Letter, id: Uuid, written: DateTime<Utc>) -> Result<(), MailError> {
+        let message = self.message(letter, id, written)?;
         match &self.transport {
             Transport::Smtp(transport) => {
-                let sent = transport.send(message).await;
-                sent.map(|_| ()).map_err(|error| MailError::NotTaken(told(&error)))
+                transport.send(message).await.map(|_| ()).map_err(|error| failure(&error))
             }
-            Transport::Folder(folder) => lay(folder, &message.formatted())
+            Transport::Folder(folder) => put(folder, &message.formatted())
                 .await
                 .map_err(|error| MailError::NotTaken(error.to_string())),
         }
     }
+
+    fn message(&self, letter: &Letter, id: Uuid, written: DateTime<Utc>) -> Result<Message, MailError> {
+        let unwritable = |why: &dyn std::fmt::Display| MailError::Unwritable(why.to_string());
+        let to: Address = letter.to.as_str().parse().map_err(|_| unwritable(&"its address"))?;
+        let subject: String = letter
+            .subject
+            .chars()
+            .map(|character| if character.is_control() { ' ' } else { character })
+            .collect();
+        // RFC 3834: no vacation notice is sent in answer to it.
+        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+        MessageBuilder::new()
+            .message_id(Some(format!("<{id}@{}>", self.host.0)))
+            .date(SystemTime::from(written))
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(subject)
+            .header(MIME_VERSION_1_0)
+            .header(ContentType::TEXT_PLAIN)
+            .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .body(letter.text.clone())
+            .map_err(|error| unwritable(&error))
+    }
 }
 
 /// What went wrong, without the server's own words: those may repeat the address.
-fn told(error: &lettre::transport::smtp::Error) -> String {
+///
+/// A 5xx is about this message, and for good, unless it is about how we speak to the server (500 to 504: syntax, a name
+/// that it does not take) or sign in there (530 to 538): those an operator mends.
+fn failure(error: &lettre::transport::smtp::Error) -> MailError {
     let kind = match () {
         () if error.is_timeout() => "the mail server took too long",
         () if error.is_tls() => "no encrypted connection to the mail server",
@@ -96,48 +157,143 @@ fn told(error: &lettre::transport::smtp::Error) -> String {
         () if error.is_client() => "the mail server lacks something that we ask for",
         () => "the mail server cannot be reached",
     };
-    error.status().map_or_else(|| kind.to_owned(), |code| format!("{kind} ({code})"))
+    let Some(code) = error.status() else { return MailError::NotTaken(kind.to_owned()) };
+    let (words, code) = (format!("{kind} ({code})"), u16::from(code));
+    let is_about_us = matches!(code, 500..=504 | 530..=538);
+    if error.is_permanent() && !is_about_us { MailError::Refused(words) } else { MailError::NotTaken(words) }
 }
 
+/// A sender, its domain as it goes over the wire.
 fn mailbox(text: &str) -> Result<Mailbox, MailError> {
-    text.parse().map_err(|_| MailError::Sender)
+    let Mailbox { name, email } = text.parse().map_err(|_| MailError::Sender)?;
+    let domain = ascii_domain(email.domain()).ok_or(MailError::Sender)?;
+    if !email.user().is_ascii() {
+        return Err(MailError::Sender);
+    }
+    let email = Address::new(email.user(), domain).map_err(|_| MailError::Sender)?;
+    Ok(Mailbox::new(name, email))
 }
 
-/// Writes beside the folder's letters and renames, so that a reader never sees half a letter.
-async fn lay(folder: &Path, letter: &[u8]) -> std::io::Result<()> {
+/// Writes beside the folder's messages and renames, so that a reader never sees half a message.
+async fn put(folder: &Path, message: &[u8]) -> std::io::Result<()> {
     tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await?;
-    let name = uuid::Uuid::new_v4();
+    let name = Uuid::new_v4();
     let unfinished = folder.join(format!("{name}.unfinished"));
-    tokio::fs::write(&unfinished, letter).await?;
+    tokio::fs::write(&unfinished, message).await?;
     tokio::fs::rename(&unfinished, folder.join(format!("{name}.eml"))).await
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
     use tokio::net::TcpListener;
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_a_mail_server_says_of_an_address_stays_out_of_the_error() {
-        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("smtp://{}", server.local_addr().unwrap());
+    const FROM: &str = "Maskline <maskline@example.com>";
+
+    fn host(name: &str) -> HostName {
+        HostName::parse(name).unwrap()
+    }
+
+    /// A mail server that gives one answer to every RCPT, and keeps all that it is told.
+    async fn server(to_recipients: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let told = Arc::new(Mutex::new(vec![]));
+        let keep = told.clone();
         tokio::spawn(async move {
-            let (client, _) = server.accept().await.unwrap();
+            let (client, _) = listener.accept().await.unwrap();
             let (lines, mut out) = client.into_split();
             let mut lines = BufReader::new(lines).lines();
             out.write_all(b"220 mail.example.com\r\n").await.unwrap();
+            let mut is_data = false;
             while let Ok(Some(line)) = lines.next_line().await {
-                let answer =
-                    if line.starts_with("RCPT") { "550 no ada@example.com here" } else { "250 fine" };
-                out.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+                let answer = match line.as_str() {
+                    "." => "250 kept",
+                    _ if is_data => "",
+                    "DATA" => "354 go on",
+                    line if line.starts_with("RCPT") => to_recipients,
+                    _ => "250 fine",
+                };
+                is_data = (is_data || answer.starts_with("354")) && line != ".";
+                keep.lock().unwrap().push(line);
+                if !answer.is_empty() {
+                    out.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+                }
             }
         });
-        let mailer = Mailer::smtp(&url, "Maskline <maskline@example.com>").unwrap();
-        let to = "ada@example.com".parse().unwrap();
-        let error = mailer.send(&Letter { to, subject: "A".into(), text: "b".into() }).await.unwrap_err();
-        let shown = format!("{error} {error:?}");
-        assert!(shown.contains("550") && !shown.contains("ada"), "{shown}");
+        (url, told)
+    }
+
+    fn letter(to: &str, subject: &str, text: &str) -> Letter {
+        Letter { to: to.parse().unwrap(), subject: subject.into(), text: text.into() }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_complete_and_the_server_is_greeted_by_our_name() {
+        let (url, told) = server("250 fine").await;
+        let from = "Geheim & Co. Grüße <masks@bücher.example>";
+        let mailer = Mailer::smtp(&url, from, host("masks.example.com")).unwrap();
+        let letter = letter("Ada@Bücher.example", "Grüße\r\nBcc: eve@example.com", "Schöne Grüße.\n.\n");
+        mailer.send(&letter, Uuid::nil(), DateTime::UNIX_EPOCH).await.unwrap();
+        let told = told.lock().unwrap().join("\n");
+        for line in [
+            "EHLO masks.example.com",
+            "MAIL FROM:<masks@xn--bcher-kva.example>",
+            "RCPT TO:<ada@xn--bcher-kva.example>",
+            "Message-ID: <00000000-0000-0000-0000-000000000000@masks.example.com>",
+            "Date: Thu, 01 Jan 1970 00:00:00 +0000",
+            "MIME-Version: 1.0",
+            "Auto-Submitted: auto-generated",
+            "To: ada@xn--bcher-kva.example",
+            "Content-Type: text/plain; charset=utf-8",
+        ] {
+            assert!(told.lines().any(|told| told == line), "no {line:?} in\n{told}");
+        }
+        assert!(told.is_ascii(), "{told}");
+        assert!(!told.lines().any(|line| line.starts_with("Bcc")), "{told}");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_is_told_from_what_may_be_taken_later_and_no_error_has_the_address() {
+        for (answer, is_for_good) in [
+            ("550 5.1.1 no ada@example.com here", true),
+            ("553 not to ada@example.com", true),
+            ("451 4.7.1 greylisted, ada@example.com", false),
+            ("421 too busy", false),
+            ("530 5.7.0 sign in first", false),
+            ("504 5.5.2 need fully-qualified hostname", false),
+        ] {
+            let (url, _) = server(answer).await;
+            let mailer = Mailer::smtp(&url, FROM, host("masks.example.com")).unwrap();
+            let letter = letter("ada@example.com", "A", "b");
+            let error = mailer.send(&letter, Uuid::nil(), DateTime::UNIX_EPOCH).await.unwrap_err();
+            assert_eq!(matches!(error, MailError::Refused(_)), is_for_good, "{answer}: {error}");
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(&answer[..3]) && !shown.contains("ada"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_greeting_is_a_full_name_or_an_address() {
+        for (name, greeting) in [
+            ("masks.example.com", "masks.example.com"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("localhost", "localhost"),
+            ("192.0.2.1", "[192.0.2.1]"),
+            ("[2001:db8::1]", "[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(host(name).0.to_string(), greeting);
+        }
+        for name in ["", "mailhost", "a b.example", "masks.example.com\r\nRSET", "a..b"] {
+            assert!(HostName::parse(name).is_err(), "{name:?}");
+        }
+        assert!(matches!(
+            Mailer::folder(PathBuf::new(), "grüße@example.com", host("a.example")),
+            Err(MailError::Sender)
+        ));
     }
 }

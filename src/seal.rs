@@ -1,4 +1,4 @@
-//! Sealing: phone numbers encrypted for storage, and keyed digests to find them again.
+//! Sealing: phone numbers and letters encrypted for storage, and keyed digests to find them again.
 //!
 //! Nothing here knows what a table is for, or when keys are changed.
 //!
@@ -16,6 +16,9 @@
 //! key*, with the text `table|column|row` as associated data (`numbers|sealed|…` or `calls|caller_sealed|…`, then the
 //! row's id as a UUID in lower case with hyphens), so that a value which is moved to another row does not open.
 //!
+//! A text (a letter of the queue, the proof in a browser of which letter it asked for) has the same form, under a key of its
+//! own: UTF-8, zero bytes up to the next multiple of 512.
+//!
 //! Every key is derived from a root of 32 bytes by HKDF-SHA-256 (RFC 5869): no salt, the purpose's words in ASCII as
 //! `info`, 32 bytes of output. A digest is HMAC-SHA-256 under a key of its own purpose: a real number's over its E.164
 //! text, a caller's over `mask|number`, the mask's id as a UUID and the caller's E.164 text. The tests below have an
@@ -26,6 +29,7 @@
 //! | purpose (the words of `info`) | what it makes | when keys change |
 //! |---|---|---|
 //! | `seal phone numbers` | `numbers.sealed`, `calls.caller_sealed` | the first key of the list seals, each value names its key; `maskline keys rotate` seals again what names another |
+//! | `seal letters` | `letters.sealed`, the cookie about a letter | the same; a cookie counts for half an hour |
 //! | `index of real numbers` | `numbers.lookup`, `numbers.lookup_next` | both are written: the one under the lowest id of the list, the other under the highest. All keys of the list are looked for in both. The command fills them; once the old key is off the list it does so again, and both are under the new one |
 //! | `index of callers` | `calls.caller_lookup` | under the key that sealed the caller, rewritten with it; looked for under all keys |
 //! | `buckets of limits` | `rate_events.bucket` | under the lowest id: counts begin anew once that key is off the list |
@@ -60,6 +64,8 @@ const NONCE: usize = 24;
 const HEADER: usize = 3 + NONCE;
 /// A plus and fifteen digits.
 const PADDED: usize = 16;
+/// The lengths of texts do not tell what they say.
+const TEXT_PADDING: usize = 512;
 
 /// Where a sealed value lies: it opens nowhere else.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +86,16 @@ impl Place {
         Self { table: "calls", column: "caller_sealed", row }
     }
 
+    /// A letter of the queue.
+    pub fn letter(row: Uuid) -> Self {
+        Self { table: "letters", column: "sealed", row }
+    }
+
+    /// A browser's cookie that names the letter it asked for.
+    pub fn letter_cookie() -> Self {
+        Self { table: "cookie", column: "letter", row: Uuid::nil() }
+    }
+
     fn associated_data(&self) -> Vec<u8> {
         let mut row = Uuid::encode_buffer();
         [self.table, "|", self.column, "|", self.row.hyphenated().encode_lower(&mut row)]
@@ -97,6 +113,7 @@ pub struct DoesNotOpen;
 struct Keys {
     id: u16,
     cipher: XChaCha20Poly1305,
+    text_cipher: XChaCha20Poly1305,
     number_index: [u8; 32],
     caller_index: [u8; 32],
 }
@@ -117,6 +134,7 @@ impl Sealer {
         let keys = by_id.iter().map(|root| Keys {
             id: root.id,
             cipher: XChaCha20Poly1305::new(&root.derive("seal phone numbers").into()),
+            text_cipher: XChaCha20Poly1305::new(&root.derive("seal letters").into()),
             number_index: root.derive("index of real numbers"),
             caller_index: root.derive("index of callers"),
         });
@@ -153,31 +171,58 @@ impl Sealer {
         let mut padded = [0; PADDED];
         let text = number.e164();
         padded[..text.len()].copy_from_slice(text.as_bytes());
-        let payload = Payload { msg: &padded, aad: &place.associated_data() };
-        let Ok(ciphertext) = cipher.encrypt(&XNonce::from(nonce), payload) else {
-            unreachable!("sixteen bytes are within what the cipher takes");
-        };
-        [&[VERSION][..], &id.to_be_bytes(), &nonce, &ciphertext].concat()
+        sealed(*id, cipher, nonce, &padded, place)
+    }
+
+    /// Seals a text without zero bytes for its place.
+    pub fn seal_text(&self, text: &str, place: Place) -> Vec<u8> {
+        let Keys { id, text_cipher, .. } = &self.keys[self.writing];
+        let mut padded = text.as_bytes().to_vec();
+        padded.resize(padded.len().next_multiple_of(TEXT_PADDING), 0);
+        sealed(*id, text_cipher, secrets::random_bytes(), &padded, place)
+    }
+
+    /// Opens a text in its place. One that does not open is logged by its row, and counted.
+    pub fn open_text(&self, sealed: &[u8], place: Place) -> Result<String, DoesNotOpen> {
+        self.peek_text(sealed, place).ok_or_else(|| self.alarm(sealed, place))
+    }
+
+    /// The same without the alarm.
+    pub fn peek_text(&self, sealed: &[u8], place: Place) -> Option<String> {
+        let mut text = self.opened(sealed, place, |keys| &keys.text_cipher)?;
+        text.truncate(text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+        String::from_utf8(text).ok()
     }
 
     /// Opens a number in its place. One that does not open is logged by its row, and counted.
     pub fn open(&self, sealed: &[u8], place: Place) -> Result<PhoneNumber, DoesNotOpen> {
-        self.peek(sealed, place).ok_or_else(|| {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-            let Place { table, column, row } = place;
-            tracing::error!(table, column, %row, key = key_of(sealed), "a sealed value does not open");
-            DoesNotOpen
-        })
+        self.peek(sealed, place).ok_or_else(|| self.alarm(sealed, place))
+    }
+
+    fn alarm(&self, sealed: &[u8], place: Place) -> DoesNotOpen {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let Place { table, column, row } = place;
+        tracing::error!(table, column, %row, key = key_of(sealed), "a sealed value does not open");
+        DoesNotOpen
     }
 
     /// The same without the alarm, for somebody who looks at whole tables and reports what does not open.
     pub fn peek(&self, sealed: &[u8], place: Place) -> Option<PhoneNumber> {
+        let padded = self.opened(sealed, place, |keys| &keys.cipher)?;
+        PhoneNumber::from_e164(std::str::from_utf8(&padded).ok()?.trim_end_matches('\0'))
+    }
+
+    fn opened(
+        &self,
+        sealed: &[u8],
+        place: Place,
+        cipher: fn(&Keys) -> &XChaCha20Poly1305,
+    ) -> Option<Vec<u8>> {
         let id = key_of(sealed)?;
         let nonce: [u8; NONCE] = sealed.get(3..HEADER)?.try_into().ok()?;
         let keys = self.keys.iter().find(|keys| keys.id == id)?;
         let payload = Payload { msg: &sealed[HEADER..], aad: &place.associated_data() };
-        let padded = keys.cipher.decrypt(&XNonce::from(nonce), payload).ok()?;
-        PhoneNumber::from_e164(std::str::from_utf8(&padded).ok()?.trim_end_matches('\0'))
+        cipher(keys).decrypt(&XNonce::from(nonce), payload).ok()
     }
 
     /// The digests by which a real number is found, one for each key, the lowest id first.
@@ -200,6 +245,14 @@ impl Sealer {
     pub fn caller_lookups(&self, mask: Uuid, caller: PhoneNumber) -> Vec<[u8; 32]> {
         self.keys.iter().map(|keys| keys.caller_lookup(mask, caller)).collect()
     }
+}
+
+fn sealed(id: u16, cipher: &XChaCha20Poly1305, nonce: [u8; NONCE], padded: &[u8], place: Place) -> Vec<u8> {
+    let payload = Payload { msg: padded, aad: &place.associated_data() };
+    let Ok(ciphertext) = cipher.encrypt(&XNonce::from(nonce), payload) else {
+        unreachable!("numbers and letters are within what the cipher takes");
+    };
+    [&[VERSION][..], &id.to_be_bytes(), &nonce, &ciphertext].concat()
 }
 
 impl Keys {

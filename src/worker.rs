@@ -37,6 +37,25 @@ pub async fn reconcile(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
+/// Sends mail until `shutdown` turns true; what was begun is finished.
+pub async fn letters(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        let pause = match app.send_due_letters().await {
+            Ok(true) => continue,
+            Ok(false) => NAP,
+            Err(error) => {
+                tracing::error!(%error, "letters are not sent at the moment");
+                AFTER_FAULT
+            }
+        };
+        tokio::select! {
+            _ = shutdown.changed() => {}
+            () = app.letter_queued() => {}
+            () = sleep(pause) => {}
+        }
+    }
+}
+
 /// Works until `shutdown` turns true; what was begun is finished.
 pub async fn run(app: Arc<App>, shutdown: watch::Receiver<bool>) {
     tokio::join!(operations(&app, shutdown.clone()), rounds(&app, shutdown));

@@ -51,7 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// What of a room may be imported, where that is not all of it.
 const ONLY: &[(&str, &str, &[&str])] = &[
     // Pages know rows only as the plain types that `app` hands on.
-    ("web", "db", &["DbError", "calls", "review", "users"]),
+    ("web", "db", &["DbError", "calls", "letters", "review", "users"]),
     ("web", "carrier", &["Area", "Channel", "tropo"]),
     ("config", "carrier", &["tropo"]),
 ];
@@ -60,6 +60,7 @@ const ONLY: &[(&str, &str, &[&str])] = &[
 const NAMED_BY: &[(&str, &[&str])] = &[
     ("phonenumber", &["domain"]),
     ("zxcvbn", &["domain"]),
+    ("idna", &["domain"]),
     ("argon2", &["secrets"]),
     ("hmac", &["secrets"]),
     ("subtle", &["secrets"]),

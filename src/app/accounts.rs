@@ -1,4 +1,4 @@
-//! Accounts: mailed links, signing in, passwords.
+//! Accounts: the use of mailed links, signing in, passwords.
 
 use std::net::IpAddr;
 
@@ -15,11 +15,8 @@ use crate::db::{Connection, DbError, sessions};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::limits::Rate;
 use crate::domain::user::{EmailAddress, Role, WeakPassword};
-use crate::mail::Letter;
 use crate::secrets;
 
-/// Letters with links to one address an hour; past that none is sent, and nobody is told.
-const LETTERS_PER_ADDRESS: u32 = 5;
 /// Once an account has seen too many wrong passwords, one try is let through in this time.
 const SLOW_SIGN_IN: TimeDelta = TimeDelta::minutes(1);
 
@@ -29,29 +26,6 @@ const FAILED_SIGN_IN: &str = "failed sign-in";
 const FAILURES_UNTIL_LINK: usize = 100;
 /// How long wrong passwords are counted.
 const COUNTED: TimeDelta = TimeDelta::days(2);
-
-/// What somebody wants a mailed link for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkWish {
-    /// An account.
-    SignUp,
-    /// A new password.
-    NewPassword,
-}
-
-/// Why no link is mailed.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// Too many were asked for from there.
-    #[error("too many links were asked for")]
-    TooMany {
-        /// When it can be tried again.
-        until: DateTime<Utc>,
-    },
-    /// The database.
-    #[error(transparent)]
-    Db(#[from] DbError),
-}
 
 /// A mailed link that can be used.
 #[derive(Debug, Clone)]
@@ -115,40 +89,6 @@ pub enum SignInError {
 }
 
 impl App {
-    /// Mails a link with which whoever reads the mail chooses a password. The answer is the same whether there is an
-    /// account or not.
-    pub async fn mail_link(
-        &self,
-        email: EmailAddress,
-        wish: LinkWish,
-        address: IpAddr,
-    ) -> Result<(), LinkError> {
-        let now = self.now();
-        let limits = &self.settings.limits;
-        let (what, count) = match wish {
-            LinkWish::SignUp => ("sign-up", limits.sign_ups_per_address),
-            LinkWish::NewPassword => ("new-password", limits.resets_per_address),
-        };
-        let from_there = self.rules_from(what, address, Rate::per_hour(count));
-        let to_there = [self.rule("letters", email.as_str(), Rate::per_hour(LETTERS_PER_ADDRESS))];
-        let link = Link { email: email.clone(), role: Role::User };
-        let (token, digest, expires_at) = self.new_link(now);
-        let known = self.db.transaction(move |conn| {
-            if let Err(exceeded) = rates::take(conn, &from_there, now)? {
-                return Err(LinkError::TooMany { until: exceeded.until });
-            }
-            let may_write = rates::take(conn, &to_there, now)?.is_ok();
-            if may_write {
-                links::insert(conn, digest, &link, now, expires_at)?;
-            }
-            Ok(may_write.then_some(users::find_by_email(conn, &link.email)?.is_some()))
-        });
-        if let Some(has_account) = known.await? {
-            self.send_later(self.link_letter(email, has_account, wish, &token));
-        }
-        Ok(())
-    }
-
     /// A link with which somebody becomes a user, or an admin; the answer is its address.
     pub async fn invite(&self, email: EmailAddress, role: Role) -> Result<String, DbError> {
         let now = self.now();
@@ -228,8 +168,10 @@ impl App {
         {
             return Err(SignInError::TooMany { until });
         }
-        let typed = email.trim().to_lowercase();
         let wanted: Option<EmailAddress> = email.parse().ok();
+        // One account has one bucket, in however many ways its domain can be written.
+        let typed =
+            wanted.as_ref().map_or_else(|| email.trim().to_lowercase(), |email| email.as_str().to_owned());
         let known = self.db.transaction(move |conn| {
             Ok::<_, DbError>(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
         });
@@ -330,25 +272,14 @@ impl App {
         self.db.transaction(move |conn| users::set_time_zone(conn, user, zone.name())).await
     }
 
-    fn new_link(&self, now: DateTime<Utc>) -> (String, [u8; 32], DateTime<Utc>) {
+    pub(super) fn new_link(&self, now: DateTime<Utc>) -> (String, [u8; 32], DateTime<Utc>) {
         let token = secrets::random_token();
         let digest = secrets::digest(token.as_bytes());
         (token, digest, now + self.settings.limits.link_life)
     }
 
-    fn link_url(&self, token: &str) -> String {
+    pub(super) fn link_url(&self, token: &str) -> String {
         format!("{}/links/{token}", self.settings.public_url)
-    }
-
-    fn link_letter(&self, to: EmailAddress, has_account: bool, wish: LinkWish, token: &str) -> Letter {
-        let letter = texts::LinkLetter {
-            has_account,
-            wanted_account: wish == LinkWish::SignUp,
-            url: &self.link_url(token),
-            minutes: self.settings.limits.link_life.num_minutes(),
-        };
-        let subject = if has_account { "Choose a new password for Maskline" } else { "Welcome to Maskline" };
-        texts::letter(to, subject, &letter)
     }
 
     fn tell_of_new_password(&self, user: &User) {

@@ -1,4 +1,4 @@
-//! Work that goes on behind the back of whoever waits for an answer: letters, and what has to be noted again.
+//! Work that goes on in the background while somebody gets their answer: what has to be noted again, notices.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ impl App {
         }
     }
 
-    /// Waits until every letter is sent or given up, and all else that went on behind is done.
-    pub async fn letters_sent(&self) {
+    /// Waits until all work in the background is done.
+    pub(super) async fn background_done(&self) {
         // The count is kept as long as the product is, so that waiting for it cannot fail.
         let _ = self.background.under_way.subscribe().wait_for(|count| *count == 0).await;
     }

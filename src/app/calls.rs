@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use uuid::Builder;
 
 use super::directory::{Entry, Map};
+use super::letters::queue_notice;
 use super::recorder::{EVENT_PREFIX, Told};
-use super::{App, deliver, texts};
+use super::{App, texts};
 use crate::db::{DbError, calls, masks, rates, users};
 use crate::domain::call::{
     CalledMask, Caller, Decided, Decision, Ending, Instruction, PickedUp, Reason, decide, is_worth_a_notice,
@@ -309,28 +310,25 @@ impl App {
 
     /// Tells the owner, once a day at most, that calls to the mask are turned away at a limit.
     fn tell_of_limit(&self, mask: MaskId) {
-        let (db, mailer, now) = (self.db.clone(), self.mailer.clone(), self.now());
-        let metrics = self.metrics.clone();
+        let (db, sealer, now) = (self.db.clone(), self.sealer.clone(), self.now());
+        let wake = self.wake_letters.clone();
         let rule = self.rule("notices of a limit", &mask.to_string(), Rate::per_day(1));
         let public_url = self.settings.public_url.clone();
         self.behind(async move {
             let work = move |conn: &mut _| {
                 if rates::take(conn, &[rule], now)?.is_err() {
-                    return Ok(None);
+                    return Ok(());
                 }
-                let Some(mask) = masks::find_any(conn, mask)? else { return Ok(None) };
-                Ok::<_, DbError>(users::find(conn, mask.user)?.map(|owner| (owner, mask)))
+                let Some(mask) = masks::find_any(conn, mask)? else { return Ok(()) };
+                let Some(owner) = users::find(conn, mask.user)? else { return Ok(()) };
+                let phone = mask.phone.map_or(String::new(), |phone| phone.grouped());
+                let letter = texts::CallsTurnedAway { mask: &phone, id: mask.id, public_url: &public_url };
+                let subject = "Calls to one of your masks were turned away";
+                let letter = texts::letter(owner.email, subject, &letter);
+                queue_notice(conn, &sealer, &letter, now).map(drop)
             };
             match db.transaction(work).await {
-                Ok(Some((owner, mask))) => {
-                    let phone = mask.phone.map_or(String::new(), |phone| phone.grouped());
-                    let letter =
-                        texts::CallsTurnedAway { mask: &phone, id: mask.id, public_url: &public_url };
-                    let letter =
-                        texts::letter(owner.email, "Calls to one of your masks were turned away", &letter);
-                    deliver(&mailer, &metrics, letter).await;
-                }
-                Ok(None) => {}
+                Ok(()) => wake.notify_one(),
                 Err(error) => tracing::warn!(%error, "an owner was not told of a limit"),
             }
         });

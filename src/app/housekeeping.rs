@@ -3,14 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::App;
-use crate::db::{BATCH, Connection, DbError, calls, codes, links, rates, sessions};
+use crate::db::{BATCH, Connection, DbError, calls, codes, letters, links, rates, sessions};
 
 /// Forgets a batch of what is older than a time.
 type Forget = fn(&mut Connection, DateTime<Utc>) -> Result<usize, DbError>;
 
 /// How long calls are kept in full.
 const CALLS: TimeDelta = TimeDelta::days(30);
-/// How long links and codes that are over are kept.
+/// How long links, letters and codes that are over are kept.
 const OVER: TimeDelta = TimeDelta::days(1);
 /// The longest time that any limit looks back.
 const COUNTED: TimeDelta = TimeDelta::days(2);
@@ -20,10 +20,11 @@ impl App {
     /// keeps none of the others.
     pub async fn forget_old(&self) -> Result<usize, DbError> {
         let now = self.now();
-        let kinds: [(Forget, DateTime<Utc>); 5] = [
+        let kinds: [(Forget, DateTime<Utc>); 6] = [
             (calls::forget, now - CALLS),
             (codes::forget, now - OVER),
             (links::forget, now - OVER),
+            (letters::forget, now - OVER),
             (rates::forget, now - COUNTED),
             (sessions::forget, now),
         ];

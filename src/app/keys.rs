@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::App;
-use crate::db::keys::{self, Resealed, SealedCaller};
+use crate::db::keys::{self, Resealed, SealedCaller, SealedLetter};
 use crate::db::numbers::StoredNumber;
 use crate::db::{Connection, DbError};
 use crate::seal::{Place, Sealer, key_of};
@@ -23,6 +23,8 @@ pub enum Sealed {
     Numbers,
     /// The callers of calls.
     Callers,
+    /// Mail that is not sent yet.
+    Letters,
 }
 
 /// What came of a batch.
@@ -84,6 +86,12 @@ impl App {
                     let changed = changed(conn, &rows, keys::reseal_callers)?;
                     (stored.last().map(|row| row.call.0), stored.len(), rows, changed)
                 }
+                Sealed::Letters => {
+                    let stored = keys::letters_after(conn, after)?;
+                    let rows: Vec<_> = stored.iter().filter_map(|row| letter_again(&sealer, row)).collect();
+                    let changed = changed(conn, &rows, keys::reseal_letters)?;
+                    (stored.last().map(|row| row.id.0), stored.len(), rows, changed)
+                }
             };
             Ok(Batch { last, looked_at, changed, held: rows.len() - changed })
         };
@@ -104,6 +112,11 @@ impl App {
                 Sealed::Callers => {
                     for row in keys::callers_after(conn, after)? {
                         counted.add(row.call.0, caller_needs(&sealer, &row));
+                    }
+                }
+                Sealed::Letters => {
+                    for row in keys::letters_after(conn, after)? {
+                        counted.add(row.id.0, letter_needs(&sealer, &row));
                     }
                 }
             }
@@ -171,6 +184,16 @@ fn caller_again(sealer: &Sealer, row: &SealedCaller) -> Option<Resealed> {
     Some(Resealed { id: row.call.0, was: row.sealed.clone(), sealed, lookup, lookup_next: lookup })
 }
 
+/// What a letter's row is to hold.
+fn letter_again(sealer: &Sealer, row: &SealedLetter) -> Option<Resealed> {
+    if key_of(&row.sealed) == Some(sealer.writing()) {
+        return None;
+    }
+    let place = Place::letter(row.id.0);
+    let sealed = sealer.seal_text(&sealer.peek_text(&row.sealed, place)?, place);
+    Some(Resealed { id: row.id.0, was: row.sealed.clone(), sealed, lookup: [0; 32], lookup_next: [0; 32] })
+}
+
 /// The key that the number is sealed under; or, where that one writes already, the one by which it is found, if it is not
 /// found by the key that writes.
 fn number_needs(sealer: &Sealer, row: &StoredNumber) -> Needs {
@@ -194,6 +217,14 @@ fn number_needs(sealer: &Sealer, row: &StoredNumber) -> Needs {
 fn caller_needs(sealer: &Sealer, row: &SealedCaller) -> Needs {
     match key_of(&row.sealed) {
         Some(id) if sealer.peek(&row.sealed, Place::caller(row.call.0)).is_some() => Needs::Key(id),
+        Some(id) => unopened(sealer, id),
+        None => Needs::Broken,
+    }
+}
+
+fn letter_needs(sealer: &Sealer, row: &SealedLetter) -> Needs {
+    match key_of(&row.sealed) {
+        Some(id) if sealer.peek_text(&row.sealed, Place::letter(row.id.0)).is_some() => Needs::Key(id),
         Some(id) => unopened(sealer, id),
         None => Needs::Broken,
     }

@@ -15,7 +15,9 @@ mod hash_queue;
 pub mod housekeeping;
 pub mod keeping;
 pub mod keys;
+pub mod letters;
 mod lost;
+pub mod mailed_links;
 pub mod masks;
 pub mod numbers;
 pub mod operations;
@@ -40,7 +42,6 @@ pub mod waiting;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -52,7 +53,7 @@ use crate::db::rates::{Bucket, Rule};
 use crate::domain::call_book::CallBook;
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::phone::{Country, PhoneNumber};
-use crate::mail::{Letter, Mailer};
+use crate::mail::Mailer;
 use crate::metrics::{Metrics, Pool};
 use crate::seal::frames::FrameKeys;
 use crate::seal::{RootKeys, Sealer};
@@ -133,6 +134,8 @@ pub struct App {
     refusals: refusals::Refusals,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
+    /// Rings when a letter was written into the queue.
+    wake_letters: Arc<Notify>,
     areas: Arc<Mutex<areas::KeptAreas>>,
     background: background::Background,
     metrics: Arc<Metrics>,
@@ -175,6 +178,7 @@ impl App {
             hashing: passwords::queue(),
             refusals: refusals::Refusals::default(),
             wake: Notify::new(),
+            wake_letters: Arc::default(),
             areas: Arc::default(),
             background: background::Background::here(),
             metrics: Arc::new(metrics),
@@ -230,26 +234,6 @@ impl App {
         let of_site = Rate { count: rate.count.saturating_mul(4), ..rate };
         let of_site = site(address).map(|site| self.rule(what, &site, of_site));
         [self.rule(what, &network(address), rate)].into_iter().chain(of_site).collect()
-    }
-
-    /// Sends a letter behind the back of whoever waits for a page, so that the page's time tells nothing.
-    fn send_later(&self, letter: Letter) {
-        let (mailer, metrics) = (self.mailer.clone(), self.metrics.clone());
-        self.behind(async move { deliver(&mailer, &metrics, letter).await });
-    }
-}
-
-/// Sends a letter, in three tries at most.
-async fn deliver(mailer: &Mailer, metrics: &Metrics, letter: Letter) {
-    for pause in [0, 5, 30] {
-        tokio::time::sleep(Duration::from_secs(pause)).await;
-        match mailer.send(&letter).await {
-            Ok(()) => return,
-            Err(error) => {
-                metrics.letter_failed();
-                tracing::error!(%error, "a letter was not sent");
-            }
-        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::carrier::tropo::client::{self, Tropo};
 use crate::carrier::tropo::webhook::Proof;
 use crate::clock::Clock;
 use crate::config::{Account, Provisioned, Rules, Serve, Users, is_loopback};
-use crate::mail::Mailer;
+use crate::mail::{HostName, Mailer};
 use crate::secrets::Secret;
 use crate::web;
 
@@ -82,7 +82,7 @@ pub(super) fn app(config: &Serve, public_url: &Url, database: &Database) -> Resu
         Clock::System,
         &config.secret_key,
         Arc::new(carrier),
-        config.mail.mailer()?,
+        config.mail.mailer(public_url)?,
         rules(&config.rules, public_url, channels),
     )))
 }
@@ -118,7 +118,7 @@ pub(super) fn app_of_a_command(config: &Users, database: &Database) -> Result<Ap
         Clock::System,
         &config.secret_key,
         Arc::new(tropo(&nobody, &nothing)?),
-        Mailer::folder(std::path::PathBuf::new(), "maskline@localhost")?,
+        Mailer::folder(std::path::PathBuf::new(), "maskline@localhost", HostName::parse("localhost")?)?,
         rules(&config.rules, &public_url, Channels { voice: false, text: false }),
     ))
 }

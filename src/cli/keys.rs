@@ -26,9 +26,10 @@ const WALKS: usize = 10;
 /// How many batches lie between two lines about the progress.
 const BATCHES_OF_A_LINE: usize = 20;
 
-const ALL: [(Sealed, &str); 2] = [(Sealed::Numbers, "numbers"), (Sealed::Callers, "callers")];
+const ALL: [(Sealed, &str); 3] =
+    [(Sealed::Numbers, "numbers"), (Sealed::Callers, "callers"), (Sealed::Letters, "letters")];
 
-/// How many numbers, and callers, need each key.
+/// How many numbers, callers and letters need each key.
 type Table = BTreeMap<Needs, [u64; ALL.len()]>;
 
 /// Writes again what is not under the key that writes.
@@ -116,14 +117,14 @@ async fn patiently<T>(work: impl AsyncFn() -> Result<T, DbError>) -> Result<T, C
 
 fn print(app: &App, table: &Table) {
     let listed = app.key_ids();
-    for (needs, [numbers, callers]) in table {
-        let rows = format!("numbers {numbers}, callers {callers}");
+    for (needs, [numbers, callers, letters]) in table {
+        let rows = format!("numbers {numbers}, callers {callers}, letters {letters}");
         match needs {
             Needs::Key(id) if *id == app.writing_key() => println!("key {id}, which writes: {rows}"),
             Needs::Key(id) if !listed.contains(id) => {
                 println!("key {id}, which is not in the list: {rows}. They cannot be read without it");
             }
-            Needs::Key(id) if numbers + callers == 0 => {
+            Needs::Key(id) if numbers + callers + letters == 0 => {
                 println!("key {id}: {rows}. Nothing needs it: it can be taken off the list of every server");
             }
             Needs::Key(id) => println!("key {id}: {rows}. They need it"),

@@ -1,6 +1,6 @@
 //! Runs the server and the worker until somebody wants them to stop, and stops them in order.
 //!
-//! The order: no new requests, those that go on are finished, so is the worker's step, letters that wait are sent, what
+//! The order: no new requests, those that go on are finished, so is the worker's step, letters that are due are tried, what
 //! happened to calls is written down, then the connections to the database go, and the private database last. Further signals change nothing.
 //!
 //! The socket may be handed over by systemd: then it outlasts us, and connections that come while nobody takes them wait
@@ -133,10 +133,11 @@ async fn run(
     let server = web::serve(listener, app.clone(), settings)?;
     let (shutdown, watching) = watch::channel(false);
     let comparing = worker::reconcile(app.clone(), watching.clone());
+    let sending = worker::letters(app.clone(), watching.clone());
     let working = worker::run(app.clone(), watching);
     let (last, until) = watch::channel(false);
     let mut keeping = tokio::spawn(keeping.run(until));
-    let mut worker = tokio::spawn(async { tokio::join!(working, comparing) });
+    let mut worker = tokio::spawn(async { tokio::join!(working, comparing, sending) });
     let ending = server.ending();
     let mut server = pin!(server);
     up();
@@ -154,7 +155,7 @@ async fn run(
         return Err(CliError::Ended("worker"));
     }
     if tokio::time::timeout(LAST_LETTERS, app.letters_sent()).await.is_err() {
-        tracing::error!("letters that could not be sent are lost");
+        tracing::error!("letters that could not be sent now are sent by the next start");
     }
     last.send_replace(true);
     if !keeping.is_finished() && tokio::time::timeout(LAST_RECORDS, keeping).await.is_err() {

@@ -30,6 +30,7 @@ pub(super) const SETTINGS: &[(&str, Option<&str>)] = &[
     ("TROPO_CALLER_ID", None),
     ("MASKLINE_MAIL", None),
     ("MASKLINE_MAIL_FROM", None),
+    ("MASKLINE_MAIL_HOST_NAME", None),
     ("MASKLINE_TRUSTED_PROXIES", None),
     ("MASKLINE_COUNTRY", Some("US")),
     ("MASKLINE_NUMBER_COUNTRIES", None),

@@ -15,7 +15,7 @@ use super::reader::Reader;
 use crate::carrier::tropo::webhook::Network;
 use crate::domain::limits::Limits;
 use crate::domain::phone::{Country, PhoneNumber};
-use crate::mail::{MailError, Mailer};
+use crate::mail::{HostName, MailError, Mailer};
 use crate::seal::RootKeys;
 use crate::secrets::Secret;
 use crate::telemetry;
@@ -103,6 +103,7 @@ fn is_postgres(text: &str) -> bool {
 pub struct Mail {
     transport: Transport,
     from: String,
+    host: Option<HostName>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,7 +128,9 @@ impl Mail {
             None if local => Some(Transport::Folder(state(reader)?.join("mail"))),
             _ => reader.required("MASKLINE_MAIL", expected, transport),
         };
-        Some(Self { transport: transport?, from: from? })
+        let expected = "a full host name such as masks.example.com";
+        let host = reader.optional("MASKLINE_MAIL_HOST_NAME", expected, |text| HostName::parse(text).ok());
+        Some(Self { transport: transport?, from: from?, host })
     }
 
     /// The folder that letters are laid into, if they do not leave at all.
@@ -138,24 +141,30 @@ impl Mail {
         }
     }
 
-    /// Who sends them.
-    pub fn mailer(&self) -> Result<Mailer, MailError> {
+    /// What sends them, for a deployment that people reach there.
+    pub fn mailer(&self, public_url: &Url) -> Result<Mailer, MailError> {
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None => HostName::parse(public_url.host_str().unwrap_or_default())?,
+        };
         match &self.transport {
-            Transport::Smtp(url) => Mailer::smtp(url.expose(), &self.from),
-            Transport::Folder(folder) => Mailer::folder(folder.clone(), &self.from),
+            Transport::Smtp(url) => Mailer::smtp(url.expose(), &self.from, host),
+            Transport::Folder(folder) => Mailer::folder(folder.clone(), &self.from, host),
         }
     }
 }
 
 fn transport(text: &str) -> Option<Transport> {
-    match text.strip_prefix("folder:") {
-        Some(folder) => (!folder.is_empty()).then(|| Transport::Folder(folder.into())),
-        None => Mailer::smtp(text, LOCAL_SENDER).is_ok().then(|| Transport::Smtp(Secret::new(text))),
+    if let Some(folder) = text.strip_prefix("folder:") {
+        return (!folder.is_empty()).then(|| Transport::Folder(folder.into()));
     }
+    let host = HostName::parse("localhost").ok()?;
+    Mailer::smtp(text, LOCAL_SENDER, host).is_ok().then(|| Transport::Smtp(Secret::new(text)))
 }
 
 fn sender(text: &str) -> Option<String> {
-    Mailer::folder(PathBuf::new(), text).is_ok().then(|| text.to_owned())
+    let host = HostName::parse("localhost").ok()?;
+    Mailer::folder(PathBuf::new(), text, host).is_ok().then(|| text.to_owned())
 }
 
 /// Countries, kinds of numbers, limits.

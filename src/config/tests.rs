@@ -55,7 +55,7 @@ fn little_has_to_be_set_on_loopback() {
     assert_eq!(serve.account.url.as_str(), "https://api.tropo.com/v1/");
     assert!(serve.provisioned.voice_token.is_none());
     assert_eq!(serve.mail.folder().unwrap().to_str(), Some("var/mail"));
-    assert!(serve.mail.mailer().is_ok());
+    assert!(serve.mail.mailer(&serve.site.address(serve.site.listen)).is_ok());
     assert_eq!(serve.rules.number_countries, ["US".parse().unwrap()]);
     assert_eq!(serve.rules.limits, Limits::default());
     assert_eq!(serve.log.format, telemetry::Format::Json);
@@ -192,7 +192,9 @@ fn a_server_that_others_reach_needs_an_address_and_mail() {
         ("MASKLINE_MAIL_FROM", "Maskline <masks@example.com>"),
     ];
     let serve = Serve::read(&with(&mail)).unwrap();
-    assert!(serve.mail.folder().is_none() && serve.mail.mailer().is_ok());
+    assert!(
+        serve.mail.folder().is_none() && serve.mail.mailer(&serve.site.address(serve.site.listen)).is_ok()
+    );
     assert!(!format!("{serve:?}").contains("secret@"));
 }
 
@@ -317,7 +319,7 @@ fn the_example_is_right() {
         ["MASKLINE_SECRET_KEY", "TROPO_WEBHOOK_KEY"].map(|name| (name.to_owned(), own[name].clone())),
     );
     let serve = Serve::read(&example).unwrap();
-    assert!(serve.mail.mailer().is_ok());
+    assert!(serve.mail.mailer(&serve.site.address(serve.site.listen)).is_ok());
     assert_eq!(serve.webhook.networks.len(), 1);
 }
 

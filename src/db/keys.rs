@@ -7,9 +7,9 @@ use diesel::sql_types::{Array, Bytea, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::numbers::{self, StoredNumber};
-use super::schema::calls;
+use super::schema::{calls, letters};
 use super::{Connection, DbError};
-use crate::domain::ids::{CallId, MaskId};
+use crate::domain::ids::{CallId, LetterId, MaskId};
 
 /// How many rows are looked at in one transaction, so that nobody waits for it long.
 const BATCH: i64 = 500;
@@ -34,7 +34,7 @@ pub struct Resealed {
     pub was: Vec<u8>,
     /// The same value, sealed again.
     pub sealed: Vec<u8>,
-    /// The digest by which it is found.
+    /// The digest by which it is found; letters have none.
     pub lookup: [u8; 32],
     /// The other digest by which it is found; callers have none.
     pub lookup_next: [u8; 32],
@@ -55,6 +55,35 @@ pub fn callers_after(conn: &mut Connection, after: Uuid) -> Result<Vec<SealedCal
         .load(conn)?;
     let caller = |(id, mask, sealed)| SealedCaller { call: CallId(id), mask: MaskId(mask), sealed };
     Ok(rows.into_iter().map(caller).collect())
+}
+
+/// A letter of the queue as stored.
+#[derive(Debug, Clone)]
+pub struct SealedLetter {
+    /// The letter.
+    pub id: LetterId,
+    /// What it says, and to whom, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// The batch of letters whose ids follow `after`.
+pub fn letters_after(conn: &mut Connection, after: Uuid) -> Result<Vec<SealedLetter>, DbError> {
+    let rows: Vec<(Uuid, Vec<u8>)> = letters::table
+        .filter(letters::id.gt(after).and(letters::sealed.is_not_null()))
+        .order(letters::id)
+        .limit(BATCH)
+        .select((letters::id, letters::sealed.assume_not_null()))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, sealed)| SealedLetter { id: LetterId(id), sealed }).collect())
+}
+
+/// Changes those of the letters that nobody holds at the moment; tells how many.
+pub fn reseal_letters(conn: &mut Connection, rows: &[Resealed]) -> Result<usize, DbError> {
+    let update = "WITH free AS (SELECT id FROM letters WHERE id = ANY($1) FOR UPDATE SKIP LOCKED) \
+                  UPDATE letters SET sealed = new.sealed \
+                  FROM free, unnest($1, $2, $3, $4, $5) AS new (id, was, sealed, lookup, lookup_next) \
+                  WHERE letters.id = free.id AND new.id = free.id AND letters.sealed = new.was";
+    reseal(conn, update, rows)
 }
 
 /// Changes those of the numbers that nobody holds at the moment; tells how many.

@@ -9,6 +9,7 @@ pub mod codes;
 pub mod directory;
 pub mod figures;
 pub mod keys;
+pub mod letters;
 pub mod links;
 mod listening;
 pub mod masks;

@@ -27,6 +27,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    letters (id) {
+        id -> Uuid,
+        state -> Text,
+        sealed -> Nullable<Bytea>,
+        attempts -> Int4,
+        created_at -> Timestamptz,
+        next_at -> Timestamptz,
+        lease_until -> Nullable<Timestamptz>,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (key_digest) {
         key_digest -> Bytea,
         id -> Uuid,
@@ -248,6 +261,7 @@ diesel::joinable!(talk -> masks (mask_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     mailed_links,
+    letters,
     sessions,
     rate_events,
     audit,

@@ -21,6 +21,10 @@ id!(
     UserId
 );
 id!(
+    /// An e-mail on its way.
+    LetterId
+);
+id!(
     /// A signed-in browser; not the key in its cookie.
     SessionId
 );

@@ -98,7 +98,11 @@ impl Metrics {
                 "Sign-ins that failed, by why",
                 SignInFailure::LABEL,
             ),
-            letter_failures: counter(ours, "letter_failures", "Tries to send a letter that failed"),
+            letter_failures: counter(
+                ours,
+                "letter_failures",
+                "Letters that failed for good, or tries that failed more than five minutes after the first",
+            ),
             requests: counters(
                 ours,
                 "http_requests",
@@ -121,7 +125,7 @@ impl Metrics {
         self.sign_in_failures[why as usize].inc();
     }
 
-    /// A letter was not sent; it may be tried again.
+    /// A letter failed for good, or has been failing for more than five minutes.
     pub fn letter_failed(&self) {
         self.letter_failures.inc();
     }

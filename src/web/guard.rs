@@ -133,7 +133,12 @@ impl Visitor {
 
     /// What the browser was given when somebody signed in here before.
     pub(super) fn known_as(&self) -> Option<String> {
-        self.request.cookie(&self.settings.cookie_name(DEVICE)).map(|cookie| cookie.value().to_owned())
+        self.cookie(DEVICE)
+    }
+
+    /// The value of one of our cookies.
+    pub(super) fn cookie(&self, name: &str) -> Option<String> {
+        self.request.cookie(&self.settings.cookie_name(name)).map(|cookie| cookie.value().to_owned())
     }
 
     /// The answer to a browser that is to be known when this user signs in here again.

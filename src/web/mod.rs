@@ -22,6 +22,7 @@ mod origin;
 mod page;
 mod routes;
 mod running;
+mod sent_letter;
 mod session;
 mod sign_in;
 mod tropo;

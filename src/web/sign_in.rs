@@ -10,8 +10,10 @@ use super::flash::Flash;
 use super::forms::Form;
 use super::guard::{Visitor, shown, shown_again, shown_for_later};
 use super::page::{Errors, Page, wait};
-use super::session;
-use crate::app::accounts::{LinkError, LinkWish, PasswordError, SignInError};
+use super::{sent_letter, session};
+use crate::app::accounts::{PasswordError, SignInError};
+use crate::app::letters::LetterTicket;
+use crate::app::mailed_links::{LinkError, LinkWish};
 use crate::domain::user::{EmailAddress, SHORTEST_PASSWORD};
 
 #[derive(Template)]
@@ -28,14 +30,6 @@ struct ForgottenPage {
     page: Page,
     errors: Errors,
     email: String,
-}
-
-#[derive(Template)]
-#[template(path = "accounts/sign_up_sent.html")]
-struct SentPage {
-    page: Page,
-    minutes: i64,
-    again_href: &'static str,
 }
 
 #[derive(Template)]
@@ -89,7 +83,7 @@ pub(super) async fn sign_up(visitor: Visitor) -> Result<HttpResponse, PageError>
 
 pub(super) async fn mail_sign_up(visitor: Visitor, form: Form<EmailForm>) -> Result<HttpResponse, PageError> {
     match mail(&visitor, &form.0.email, LinkWish::SignUp).await? {
-        Ok(()) => Ok(visitor.redirect("/sign-up/sent", None)),
+        Ok(ticket) => sent_letter::sent(&visitor, "/sign-up/sent", &ticket),
         Err(errors) => {
             shown_again(&SignUpPage { page: visitor.page("Get started"), errors, email: form.0.email })
         }
@@ -97,7 +91,7 @@ pub(super) async fn mail_sign_up(visitor: Visitor, form: Form<EmailForm>) -> Res
 }
 
 pub(super) async fn sign_up_sent(visitor: Visitor) -> Result<HttpResponse, PageError> {
-    sent(&visitor, "/sign-up")
+    sent_letter::page(&visitor, "/sign-up").await
 }
 
 pub(super) async fn forgotten(visitor: Visitor) -> Result<HttpResponse, PageError> {
@@ -113,7 +107,7 @@ pub(super) async fn mail_new_password(
     form: Form<EmailForm>,
 ) -> Result<HttpResponse, PageError> {
     match mail(&visitor, &form.0.email, LinkWish::NewPassword).await? {
-        Ok(()) => Ok(visitor.redirect("/forgotten-password/sent", None)),
+        Ok(ticket) => sent_letter::sent(&visitor, "/forgotten-password/sent", &ticket),
         Err(errors) => shown_again(&ForgottenPage {
             page: visitor.page("Forgotten password"),
             errors,
@@ -123,22 +117,28 @@ pub(super) async fn mail_new_password(
 }
 
 pub(super) async fn new_password_sent(visitor: Visitor) -> Result<HttpResponse, PageError> {
-    sent(&visitor, "/forgotten-password")
+    sent_letter::page(&visitor, "/forgotten-password").await
 }
 
-/// What is said after a link was asked for: the same for known and unknown addresses.
-fn sent(visitor: &Visitor, again_href: &'static str) -> Result<HttpResponse, PageError> {
-    let minutes = visitor.app.settings().limits.link_life.num_minutes();
-    shown(&SentPage { page: visitor.page("Check your inbox"), minutes, again_href })
-}
-
-async fn mail(visitor: &Visitor, email: &str, wish: LinkWish) -> Result<Result<(), Errors>, PageError> {
+/// Mails a link to what was typed, if that is an address.
+async fn mail(
+    visitor: &Visitor,
+    email: &str,
+    wish: LinkWish,
+) -> Result<Result<LetterTicket, Errors>, PageError> {
     let address: EmailAddress = match email.parse() {
         Ok(address) => address,
         Err(error) => return Ok(Err(Errors::one("email", format!("{error}")))),
     };
     match visitor.app.mail_link(address, wish, visitor.address).await {
-        Ok(()) => Ok(Ok(())),
+        Ok(letter) => Ok(Ok(LetterTicket { letter, typed: email.trim().to_owned() })),
+        Err(LinkError::Mailbox { until }) => {
+            let again = wait(until, visitor.app.now());
+            let error = format!(
+                "This address was sent as many links as it may be. Use the newest one, or ask again {again}."
+            );
+            Ok(Err(Errors::one("email", error)))
+        }
         Err(LinkError::TooMany { until }) => {
             Err(PageError::TooMany { what: "Many links were asked for from your network.", until })
         }

@@ -375,6 +375,7 @@ async fn every_sealed_column_is_known_to_the_change_of_keys() {
     let changed = [
         "calls.caller_lookup",
         "calls.caller_sealed",
+        "letters.sealed",
         "numbers.lookup",
         "numbers.lookup_next",
         "numbers.sealed",

@@ -19,6 +19,7 @@ mod forms;
 mod handover;
 mod keys;
 mod kills;
+mod letters;
 mod masks;
 mod metrics;
 mod numbers;

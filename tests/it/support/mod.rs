@@ -29,7 +29,7 @@ use maskline::db::Db;
 use maskline::domain::limits::Limits;
 use maskline::domain::phone::Country;
 use maskline::domain::user::Role;
-use maskline::mail::Mailer;
+use maskline::mail::{HostName, Mailer};
 use maskline::seal::RootKeys;
 use maskline::secrets::Secret;
 use maskline::simulator::{self, Simulator};
@@ -66,6 +66,7 @@ pub(crate) struct TestApp {
     pub(crate) line: Line,
     pub(crate) simulator: Simulated,
     pub(crate) mail: PathBuf,
+    mail_server: Option<String>,
     stop: tokio::sync::watch::Sender<bool>,
     server: actix_web::dev::ServerHandle,
     carrier: Option<Simulator>,
@@ -92,6 +93,8 @@ pub(crate) struct Options {
     pub(crate) development: bool,
     /// A database that is there already.
     pub(crate) database: Option<Database>,
+    /// The mail server; else mail goes into a folder, where the simulator finds it.
+    pub(crate) mail_server: Option<String>,
 }
 
 impl Default for Options {
@@ -109,6 +112,7 @@ impl Default for Options {
             keys: RootKeys::generate(),
             development: false,
             database: None,
+            mail_server: None,
         }
     }
 }
@@ -161,11 +165,11 @@ impl TestApp {
         };
         let keys: Vec<Secret> = options.webhook_keys.into_iter().map(Secret::new).collect();
         let roots = RootKeys::parse(&options.keys).unwrap();
-        let mailer = Mailer::folder(mail.clone(), "Maskline <maskline@example.com>").unwrap();
+        let mailer_here = mailer(options.mail_server.as_deref(), mail.clone());
         let line = Line::to(&database.url).await;
         let [pages, calls, work] = [8, 4, 4].map(|width| Db::new(&line.url, width));
         let pools = Pools { pages, calls, work };
-        let app = Arc::new(App::new(pools, clock.clone(), &roots, tropo.clone(), mailer, settings));
+        let app = Arc::new(App::new(pools, clock.clone(), &roots, tropo.clone(), mailer_here, settings));
         let keeping = Keeping::open(&app, &folder.path().join("servers"), "here", FIRST_LOOK).await.unwrap();
         let server = web::serve(
             listener,
@@ -185,6 +189,7 @@ impl TestApp {
         tokio::spawn(server);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(keeping.run(stopped.clone()));
+        tokio::spawn(worker::letters(app.clone(), stopped.clone()));
         if options.work {
             tokio::spawn(worker::run(app.clone(), stopped));
         }
@@ -197,6 +202,7 @@ impl TestApp {
             line,
             simulator: simulated,
             mail,
+            mail_server: options.mail_server,
             stop,
             server: handle,
             carrier: Some(simulator),
@@ -214,7 +220,7 @@ impl TestApp {
     fn again(&self, pools: Pools, keys: &str, change: impl FnOnce(&mut Settings)) -> App {
         let mut settings = self.app.settings().clone();
         change(&mut settings);
-        let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
+        let mailer = mailer(self.mail_server.as_deref(), self.mail.clone());
         let roots = RootKeys::parse(keys).unwrap();
         App::new(pools, self.clock.clone(), &roots, self.tropo.clone(), mailer, settings)
     }
@@ -227,7 +233,7 @@ impl TestApp {
     /// Another worker of the deployment, which routes no calls and whose clock is wrong by so much.
     pub(crate) fn worker(&self, wrong: TimeDelta) -> (App, Clock) {
         let clock = Clock::by_hand(self.clock.now() + wrong);
-        let mailer = Mailer::folder(self.mail.clone(), "Maskline <maskline@example.com>").unwrap();
+        let mailer = mailer(self.mail_server.as_deref(), self.mail.clone());
         let roots = RootKeys::parse(&self.keys).unwrap();
         let [pages, calls, work] = [4, 1, 4].map(|width| Db::new(&self.database.url, width));
         let (pools, settings) = (Pools { pages, calls, work }, self.app.settings().clone());
@@ -355,6 +361,15 @@ impl Drop for TestApp {
         let _ = self.stop.send(true);
         drop(self.server.stop(false));
     }
+}
+
+fn mailer(server: Option<&str>, folder: PathBuf) -> Mailer {
+    let (sender, host) = ("Maskline <maskline@example.com>", HostName::parse("masks.example.com").unwrap());
+    match server {
+        Some(url) => Mailer::smtp(url, sender, host),
+        None => Mailer::folder(folder, sender, host),
+    }
+    .unwrap()
 }
 
 fn networks(texts: &[&str]) -> Vec<Network> {
