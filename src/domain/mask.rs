@@ -186,13 +186,14 @@ impl Mask {
     }
 }
 
-/// A label as it is kept: one line, no control characters and no marks that turn the direction of text.
+/// A label as it is kept: one line, no control characters and no marks that turn the direction of text. U+200C and U+200D
+/// stay, which Persian words and emoji are made with.
 pub fn label(text: &str) -> Result<String, LabelTooLong> {
     let clean: String = text
         .chars()
         .filter(|character| {
             !character.is_control()
-                && !matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+                && !matches!(character, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
         })
         .collect();
     let clean = clean.trim().to_owned();
@@ -261,6 +262,9 @@ mod tests {
             label(" For\u{202e} \u{61c}the\n\u{0}\u{2028}\u{2029} ads ").as_deref(),
             Ok("For the ads")
         );
+        for kept in ["👩\u{200d}👩\u{200d}👧 family", "می\u{200c}خواهم"] {
+            assert_eq!(label(kept).as_deref(), Ok(kept));
+        }
         assert_eq!(label(&"x".repeat(61)), Err(LabelTooLong));
         assert_eq!(label(&"é".repeat(60)).map(|text| text.chars().count()), Ok(60));
     }
