@@ -59,6 +59,7 @@ const ONLY: &[(&str, &str, &[&str])] = &[
 /// Libraries with the rooms that alone may name them.
 const NAMED_BY: &[(&str, &[&str])] = &[
     ("phonenumber", &["domain"]),
+    ("regex_lite", &["domain"]),
     ("zxcvbn", &["domain"]),
     ("idna", &["domain"]),
     ("argon2", &["secrets"]),

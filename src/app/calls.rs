@@ -177,8 +177,7 @@ impl App {
         };
         let settings = &self.settings;
         let is_allowed = entry.is_allowed(|| {
-            number.line_kind(settings.voip).is_ok()
-                && number.country().is_some_and(|country| settings.number_countries.contains(&country))
+            number.line_kind(settings.allowed).is_ok() && number.is_in(&settings.number_countries)
         });
         Ok(is_allowed.then_some(number))
     }

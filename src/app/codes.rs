@@ -146,7 +146,7 @@ impl App {
         });
         let (code, next_send) = found.await?;
         Ok(Some(Progress {
-            line: number.number.and_then(|number| number.line_kind(self.settings.voip).ok()),
+            line: number.number.and_then(|number| number.line_kind(self.settings.allowed).ok()),
             number,
             code_until: code.as_ref().map(|code| code.expires_at),
             code_by_text: code.is_some_and(|code| code.channel == "text"),
@@ -293,7 +293,8 @@ impl App {
         match channel {
             Channel::Voice => self.settings.channels.voice,
             Channel::Text => {
-                self.settings.channels.text && number.line_kind(self.settings.voip) != Ok(LineKind::FixedLine)
+                self.settings.channels.text
+                    && number.line_kind(self.settings.allowed) != Ok(LineKind::FixedLine)
             }
         }
     }

@@ -52,7 +52,7 @@ use crate::db::Db;
 use crate::db::rates::{Bucket, Rule};
 use crate::domain::call_book::CallBook;
 use crate::domain::limits::{Limits, Rate};
-use crate::domain::phone::{Country, PhoneNumber};
+use crate::domain::phone::{Allowed, Country, PhoneNumber};
 use crate::mail::Mailer;
 use crate::metrics::{Metrics, Pool};
 use crate::seal::frames::FrameKeys;
@@ -70,8 +70,8 @@ pub struct Settings {
     pub number_countries: Vec<Country>,
     /// Where masks may be.
     pub mask_countries: Vec<Country>,
-    /// Whether internet phone numbers may be real numbers.
-    pub voip: bool,
+    /// Which kinds of numbers may be real numbers, beside landlines and mobile phones.
+    pub allowed: Allowed,
     /// The number that codes are sent from, where the carrier wants one.
     pub code_sender: Option<PhoneNumber>,
     /// Whether the carrier can be asked to call, and to text.

@@ -59,8 +59,8 @@ impl App {
     /// where its seal did not open.
     pub async fn add_number(&self, user: UserId, text: &str) -> Result<NumberId, AddError> {
         let number = PhoneNumber::parse(text, self.settings.default_country)?;
-        number.line_kind(self.settings.voip)?;
-        if !number.country().is_some_and(|country| self.settings.number_countries.contains(&country)) {
+        number.line_kind(self.settings.allowed)?;
+        if !number.is_in(&self.settings.number_countries) {
             return Err(AddError::Country);
         }
         let (now, limit, id) =

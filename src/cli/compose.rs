@@ -129,7 +129,7 @@ fn rules(rules: &Rules, public_url: &Url, channels: Channels) -> app::Settings {
         default_country: rules.country,
         number_countries: rules.number_countries.clone(),
         mask_countries: rules.mask_countries.clone(),
-        voip: rules.voip,
+        allowed: rules.allowed,
         code_sender: rules.caller_id,
         channels,
         currency: rules.currency.clone(),

@@ -36,6 +36,7 @@ pub(super) const SETTINGS: &[(&str, Option<&str>)] = &[
     ("MASKLINE_NUMBER_COUNTRIES", None),
     ("MASKLINE_MASK_COUNTRIES", None),
     ("MASKLINE_VOIP", Some("no")),
+    ("MASKLINE_NEW_RANGES", Some("no")),
     ("MASKLINE_CURRENCY", Some("USD")),
     ("MASKLINE_SIMULATOR_LISTEN", Some("127.0.0.1:8081")),
     ("MASKLINE_SIMULATOR_URL", None),

@@ -14,7 +14,7 @@ use super::limits;
 use super::reader::Reader;
 use crate::carrier::tropo::webhook::Network;
 use crate::domain::limits::Limits;
-use crate::domain::phone::{Country, PhoneNumber};
+use crate::domain::phone::{Allowed, Country, PhoneNumber};
 use crate::mail::{HostName, MailError, Mailer};
 use crate::seal::RootKeys;
 use crate::secrets::Secret;
@@ -176,8 +176,8 @@ pub struct Rules {
     pub number_countries: Vec<Country>,
     /// Where masks may be.
     pub mask_countries: Vec<Country>,
-    /// Whether internet phone numbers may be real numbers.
-    pub voip: bool,
+    /// Which kinds of numbers may be real numbers, beside landlines and mobile phones.
+    pub allowed: Allowed,
     /// The number that codes are sent from.
     pub caller_id: Option<PhoneNumber>,
     /// The currency of all amounts, by its three letters.
@@ -198,6 +198,7 @@ impl Rules {
         let number_countries = countries("MASKLINE_NUMBER_COUNTRIES");
         let mask_countries = countries("MASKLINE_MASK_COUNTRIES");
         let voip = reader.required("MASKLINE_VOIP", "yes or no", yes_or_no);
+        let new_ranges = reader.required("MASKLINE_NEW_RANGES", "yes or no", yes_or_no);
         let expected = "a number of the Tropo account with plus and country code, such as +14075550100";
         let caller_id = reader.optional("TROPO_CALLER_ID", expected, PhoneNumber::from_e164);
         let currency =
@@ -210,7 +211,7 @@ impl Rules {
             country: own?,
             number_countries,
             mask_countries,
-            voip: voip?,
+            allowed: Allowed { voip: voip?, new_ranges: new_ranges? },
             caller_id,
             currency: currency?,
             limits,

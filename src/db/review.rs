@@ -11,6 +11,7 @@ use super::schema::{masks, operations, users};
 use super::{Connection, DbError, contains};
 use crate::domain::ids::{MaskId, UserId};
 use crate::domain::mask::Mask;
+use crate::domain::typed;
 
 /// What an admin looks for.
 #[derive(Debug, Clone, Default)]
@@ -62,9 +63,10 @@ pub fn search(
         let text = search.text.trim().to_lowercase();
         if !text.is_empty() {
             let owner = users::email.like(contains(&text));
-            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            let plain = typed::plain(&text);
+            let digits: String = plain.chars().filter(char::is_ascii_digit).collect();
             let about_numbers =
-                text.chars().all(|character| !character.is_alphabetic()) && !digits.is_empty();
+                plain.chars().all(|character| !character.is_alphabetic()) && !digits.is_empty();
             query = if about_numbers {
                 query.filter(owner.or(masks::e164.like(contains(&digits)).is_not_distinct_from(true)))
             } else {

@@ -12,5 +12,6 @@ pub mod mask;
 pub mod money;
 pub mod phone;
 pub mod stop;
+pub mod typed;
 pub mod user;
 pub mod verification;

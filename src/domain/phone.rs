@@ -1,18 +1,14 @@
 //! Phone numbers: read what people and carriers write, decide what may be used, show it again.
 //!
-//! The one place that knows the numbering plans (through Google's metadata in the `phonenumber` crate). It
-//! must not know what a number is used for.
+//! The one place that knows the numbering plans: `tables` holds them, `reading` reads what people write by them, `plan`
+//! remembers what they say. It must not know what a number is used for.
 
 mod plan;
+mod reading;
+mod tables;
 
 use std::fmt;
 use std::str::FromStr;
-
-use phonenumber::Mode;
-use phonenumber::metadata::{DATABASE, Metadata};
-
-/// The longest text that is looked at as a phone number, in characters.
-const LONGEST_INPUT: usize = 64;
 
 /// A country as two letters of ISO 3166-1, such as `US`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,11 +31,7 @@ impl Country {
 
     /// The digits dialled before a number of this country, without plus: `1` for `US`.
     pub fn dialling_code(&self) -> u16 {
-        DATABASE.by_id(self.code()).map_or(0, Metadata::country_code)
-    }
-
-    fn id(self) -> Option<phonenumber::country::Id> {
-        self.code().parse().ok()
+        tables::of_country(*self).map_or(0, |(code, _)| code.digits.parse().unwrap_or(0))
     }
 }
 
@@ -49,11 +41,7 @@ impl FromStr for Country {
     fn from_str(text: &str) -> Result<Self, UnknownCountry> {
         let letters: [u8; 2] = text.trim().as_bytes().try_into().map_err(|_| UnknownCountry)?;
         let country = Self(letters.map(|letter| letter.to_ascii_uppercase()));
-        if country.id().is_some() && DATABASE.by_id(country.code()).is_some() {
-            Ok(country)
-        } else {
-            Err(UnknownCountry)
-        }
+        tables::of_country(country).map(|_| country).ok_or(UnknownCountry)
     }
 }
 
@@ -94,6 +82,15 @@ pub enum LineKind {
     Voip,
 }
 
+/// Which kinds of numbers an operator allows beside landlines and mobile phones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allowed {
+    /// Numbers of internet phone services.
+    pub voip: bool,
+    /// Numbers that are possible but not in the numbering plans, which may be older than they are.
+    pub new_ranges: bool,
+}
+
 /// Why a text is no number that Maskline takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -106,6 +103,12 @@ pub enum Refusal {
     /// The digits do not make a number of any country.
     #[error("No country has a number like that. Check the digits and the country code.")]
     NotValid,
+    /// A number may come to look like that, but no plan has it.
+    #[error("We do not know numbers that begin like that. Check the digits and the country code.")]
+    NotInPlan,
+    /// More than one number may be meant.
+    #[error("That could be more than one number. Type it with a plus and the country code.")]
+    Ambiguous,
     /// A number with an extension behind it.
     #[error("Extensions cannot be called directly. Use a number without one.")]
     Extension,
@@ -132,23 +135,13 @@ pub enum Refusal {
 }
 
 impl PhoneNumber {
-    /// Reads a number as a person writes it: E.164, `tel:`, or the national way of `default`, with blanks,
-    /// brackets, dots, dashes or the digits of other scripts.
+    /// Reads a number as a person writes it: E.164, `tel:`, or the way it is dialled in `default`, with blanks, brackets,
+    /// dots, dashes or the digits of any script.
     ///
     /// Only the shape and the numbering plan are checked; whether its kind may be used, [`Self::line_kind`]
     /// decides.
     pub fn parse(text: &str, default: Country) -> Result<Self, Refusal> {
-        let dialled = dialled(text)?;
-        if dialled.len() < 7 {
-            return Err(Refusal::ShortCode);
-        }
-        let parsed = phonenumber::parse(default.id(), &dialled).map_err(|_| Refusal::NotValid)?;
-        let number =
-            Self::from_e164(&parsed.format().mode(Mode::E164).to_string()).ok_or(Refusal::NotValid)?;
-        match number.metadata() {
-            Some(_) => Ok(number),
-            None => Err(Refusal::NotValid),
-        }
+        reading::read(text, default)
     }
 
     /// Reads `+` and 7 to 15 digits, nothing else; the numbering plan is not asked.
@@ -179,12 +172,17 @@ impl PhoneNumber {
         self.0.to_string()
     }
 
-    /// As people read it, by the habits of its country: `+1 407-555-0123`.
+    /// As people read it, by the habits of its country: `+1 407-555-0123`. A number that no plan has, and one that would
+    /// not be shown digit by digit, is shown in E.164.
     pub fn grouped(&self) -> String {
-        match phonenumber::parse(None, self.e164()) {
-            Ok(parsed) => parsed.format().mode(Mode::International).to_string(),
-            Err(_) => self.e164(),
-        }
+        let digits = self.digits();
+        let grouped = tables::split(&digits).filter(|_| self.is_valid()).map(|(code, national)| {
+            let grouped = code.grouped(national);
+            format!("+{} {}", code.digits, grouped.as_deref().unwrap_or(national))
+        });
+        grouped
+            .filter(|grouped| grouped.chars().filter(char::is_ascii_digit).eq(digits.chars()))
+            .unwrap_or_else(|| self.e164())
     }
 
     /// The last two digits, the most that an admin sees.
@@ -198,11 +196,51 @@ impl PhoneNumber {
         self.plan().country
     }
 
-    /// What the number is for, or why it may not be used. `voip` says whether internet numbers may.
-    pub fn line_kind(&self, voip: bool) -> Result<LineKind, Refusal> {
-        self.plan()
-            .kind
-            .and_then(|kind| if kind == LineKind::Voip && !voip { Err(Refusal::Voip) } else { Ok(kind) })
+    /// Whether it may be a number of one of the countries. Some countries share numbers: `+358 40…` is a mobile phone of
+    /// Finland or of Åland.
+    pub fn is_in(&self, countries: &[Country]) -> bool {
+        let plan = self.plan();
+        if plan.country.is_some_and(|country| countries.contains(&country)) {
+            return true;
+        }
+        let digits = self.digits();
+        tables::split(&digits).is_some_and(|(code, national)| {
+            let mut regions = code.regions.iter();
+            regions.any(|region| {
+                let may_be_there = match plan.kind {
+                    Err(Refusal::NotInPlan) => region.may_have(national),
+                    _ => region.kind(national).is_some(),
+                };
+                may_be_there && region.country.is_some_and(|country| countries.contains(&country))
+            })
+        })
+    }
+
+    /// What the number is for, or why it may not be used.
+    pub fn line_kind(&self, allowed: Allowed) -> Result<LineKind, Refusal> {
+        match self.plan().kind {
+            Ok(LineKind::Voip) if !allowed.voip => Err(Refusal::Voip),
+            Err(Refusal::NotInPlan) if allowed.new_ranges => Ok(LineKind::FixedLineOrMobile),
+            kind => kind,
+        }
+    }
+
+    /// Whether some country's numbering plan has it, of whatever kind.
+    pub fn is_valid(&self) -> bool {
+        !matches!(self.plan().kind, Err(Refusal::NotValid | Refusal::NotInPlan))
+    }
+
+    /// Whether somebody may have it: the plans have it, or it is as long as numbers of its country are, and begins as they
+    /// may. Plans get older than numbers that are given out.
+    pub fn is_possible(&self) -> bool {
+        self.is_valid() || self.is_in_new_range() || {
+            let digits = self.digits();
+            tables::split(&digits).is_some_and(|(code, national)| code.is_possible(national))
+        }
+    }
+
+    fn is_in_new_range(self) -> bool {
+        self.plan().kind == Err(Refusal::NotInPlan)
     }
 
     /// What the numbering plans say of it; they are asked once for a number that was asked for of late.
@@ -211,44 +249,23 @@ impl PhoneNumber {
     }
 
     fn looked_up(self) -> plan::Plan {
-        let Some(metadata) = self.metadata() else {
+        let digits = self.digits();
+        let Some((code, national)) = tables::split(&digits) else {
             return plan::Plan { kind: Err(Refusal::NotValid), country: None };
         };
-        let kind = if metadata.id() == "001" {
-            Err(Refusal::NoCountry)
-        } else {
-            match kind_of(metadata, &self.national(metadata)) {
-                phonenumber::Type::FixedLine => Ok(LineKind::FixedLine),
-                phonenumber::Type::Mobile => Ok(LineKind::Mobile),
-                phonenumber::Type::FixedLineOrMobile => Ok(LineKind::FixedLineOrMobile),
-                phonenumber::Type::Voip => Ok(LineKind::Voip),
-                phonenumber::Type::PremiumRate | phonenumber::Type::SharedCost => Err(Refusal::PremiumRate),
-                phonenumber::Type::TollFree => Err(Refusal::TollFree),
-                phonenumber::Type::Unknown => Err(Refusal::NotValid),
-                _ => Err(Refusal::NotALine),
-            }
-        };
-        plan::Plan { kind, country: metadata.id().parse().ok() }
+        let known = code.find(national);
+        let new = || code.find_new(national).map(|region| (region, Err(Refusal::NotInPlan)));
+        match known.or_else(new) {
+            Some((region, kind)) => plan::Plan { kind, country: region.country },
+            None => plan::Plan { kind: Err(Refusal::NotValid), country: None },
+        }
     }
+}
 
-    fn national(self, metadata: &Metadata) -> String {
-        let digits = self.digits();
-        digits[metadata.country_code().to_string().len()..].to_owned()
-    }
-
-    /// The plan of the first country of the code that has such a number. The library's own look-up drops
-    /// leading zeros of the national part, which Italy keeps.
-    fn metadata(self) -> Option<&'static Metadata> {
-        let digits = self.digits();
-        (1..=3).find_map(|length| {
-            let code: u16 = digits[..length].parse().ok()?;
-            let national = &digits[length..];
-            DATABASE.by_code(&code)?.into_iter().find(|metadata| match metadata.leading_digits() {
-                Some(leading) => leading.find(national).is_some_and(|found| found.start() == 0),
-                None => kind_of(metadata, national) != phonenumber::Type::Unknown,
-            })
-        })
-    }
+/// The digits of a number in any writing, with a plus where there is one, as [`PhoneNumber::parse`] begins to read it;
+/// `None` where other things stand among them.
+pub fn dialled_digits(text: &str) -> Option<String> {
+    reading::dialled(text).ok()
 }
 
 impl fmt::Debug for PhoneNumber {
@@ -257,212 +274,5 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// The kind of a national number by a country's plan, the costly kinds first so that none hides behind
-/// another.
-fn kind_of(metadata: &Metadata, national: &str) -> phonenumber::Type {
-    use phonenumber::Type;
-    let plan = metadata.descriptors();
-    if !plan.general().is_match(national) {
-        return Type::Unknown;
-    }
-    let is = |descriptor: Option<&phonenumber::metadata::Descriptor>| {
-        descriptor.is_some_and(|descriptor| descriptor.is_match(national))
-    };
-    let special = [
-        (plan.premium_rate(), Type::PremiumRate),
-        (plan.toll_free(), Type::TollFree),
-        (plan.shared_cost(), Type::SharedCost),
-        (plan.voip(), Type::Voip),
-        (plan.personal_number(), Type::PersonalNumber),
-        (plan.pager(), Type::Pager),
-        (plan.uan(), Type::Uan),
-        (plan.voicemail(), Type::Voicemail),
-    ];
-    if let Some((_, kind)) = special.into_iter().find(|(descriptor, _)| is(*descriptor)) {
-        return kind;
-    }
-    match (is(plan.fixed_line()), is(plan.mobile())) {
-        (true, true) => Type::FixedLineOrMobile,
-        (true, false) => Type::FixedLine,
-        (false, true) => Type::Mobile,
-        (false, false) => Type::Unknown,
-    }
-}
-
-/// The digits of what a person typed, with a leading plus where there was one. The library's own reader never
-/// sees anything else: letters, parameters and odd characters stop here.
-fn dialled(text: &str) -> Result<String, Refusal> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(Refusal::Empty);
-    }
-    if text.chars().count() > LONGEST_INPUT {
-        return Err(Refusal::NotANumber);
-    }
-    let lower = text.to_lowercase();
-    let number = lower.strip_prefix("tel:").unwrap_or(&lower);
-    let (number, extension) = split_extension(number);
-    let mut dialled = String::with_capacity(number.len());
-    for character in number.chars() {
-        match character {
-            '+' | '＋' if dialled.is_empty() => dialled.push('+'),
-            ' '
-            | '\u{a0}'
-            | '\u{2009}'
-            | '\u{202f}'
-            | '\u{3000}'
-            | '('
-            | ')'
-            | '（'
-            | '）'
-            | '.'
-            | '-'
-            | '/'
-            | '\u{2010}'..='\u{2015}'
-            | '－' => {}
-            other => dialled.push(ascii_digit(other).ok_or(Refusal::NotANumber)?),
-        }
-    }
-    match (dialled.trim_start_matches('+').is_empty(), extension) {
-        (true, _) => Err(Refusal::NotANumber),
-        (false, true) => Err(Refusal::Extension),
-        (false, false) => Ok(dialled),
-    }
-}
-
-/// Cuts `;ext=5`, `ext. 5`, `x5` and `#5` from the end, and tells whether there was one.
-fn split_extension(number: &str) -> (&str, bool) {
-    for mark in [";ext=", "extension", "ext.", "ext", "x", "#"] {
-        if let Some((before, after)) = number.split_once(mark) {
-            let digits = after.trim();
-            if !digits.is_empty() && digits.chars().all(|character| character.is_ascii_digit()) {
-                return (before.trim_end(), true);
-            }
-        }
-    }
-    (number, false)
-}
-
-/// The ASCII digit of a decimal digit as phones and keyboards write it: ASCII, full-width, Arabic-Indic,
-/// Persian, Devanagari.
-fn ascii_digit(character: char) -> Option<char> {
-    [0x30, 0xff10, 0x660, 0x6f0, 0x966].into_iter().find_map(|zero| {
-        let value = u32::from(character).checked_sub(zero).filter(|value| *value < 10)?;
-        char::from_digit(value, 10)
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<String, Refusal> {
-        let number = PhoneNumber::parse(text, Country::US)?;
-        number.line_kind(true)?;
-        Ok(number.e164())
-    }
-
-    #[test]
-    fn usual_writings_become_one_e164_number() {
-        for text in [
-            "+14155550123",
-            "tel:+14155550123",
-            "+1 (415) 555-0123",
-            "415.555.0123",
-            "1-415-555-0123",
-            "４１５ ５５５ ０１２３",
-            "٤١٥٥٥٥٠١٢٣",
-            " (415) 555‑0123 ",
-        ] {
-            assert_eq!(parse(text).as_deref(), Ok("+14155550123"), "{text}");
-        }
-        assert_eq!(parse("+390612345678").as_deref(), Ok("+390612345678"));
-        let london = PhoneNumber::parse("020 7946 0123", "GB".parse().unwrap()).unwrap();
-        assert_eq!(london.e164(), "+442079460123");
-        let rome = PhoneNumber::parse("06 1234 5678", "IT".parse().unwrap()).unwrap();
-        assert_eq!(rome.e164(), "+390612345678");
-        assert_eq!(rome.line_kind(false), Ok(LineKind::FixedLine));
-    }
-
-    #[test]
-    fn countries_are_those_of_the_plan_not_of_the_dialling_code() {
-        for (text, country) in [
-            ("+14155550123", "US"),
-            ("+18095551212", "DO"),
-            ("+18765551212", "JM"),
-            ("+14735551212", "GD"),
-            ("+17875551212", "PR"),
-            ("+18675551212", "CA"),
-            ("+447911123456", "GG"),
-            ("+442079460123", "GB"),
-            ("+390612345678", "IT"),
-        ] {
-            let number = PhoneNumber::from_e164(text).unwrap();
-            assert_eq!(
-                number.country().map(|country| country.to_string()).as_deref(),
-                Some(country),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn lines_that_cost_extra_or_are_no_phones_are_refused_with_the_reason() {
-        for (text, refusal) in [
-            ("+19005551212", Refusal::PremiumRate),
-            ("+448712345678", Refusal::PremiumRate),
-            ("+449012345678", Refusal::PremiumRate),
-            ("+18005551212", Refusal::TollFree),
-            ("+15005550006", Refusal::NotALine),
-            ("+447012345678", Refusal::NotALine),
-            ("+881612345678", Refusal::NoCountry),
-            ("+870773111632", Refusal::NoCountry),
-            ("+1911", Refusal::ShortCode),
-            ("+112", Refusal::ShortCode),
-            ("911", Refusal::ShortCode),
-            ("+14155550123;ext=5", Refusal::Extension),
-            ("415 555 0123 x5", Refusal::Extension),
-            ("+10005550123", Refusal::NotValid),
-            ("+999123456789", Refusal::NotValid),
-            ("", Refusal::Empty),
-            ("   ", Refusal::Empty),
-        ] {
-            assert_eq!(parse(text), Err(refusal), "{text}");
-        }
-    }
-
-    #[test]
-    fn addresses_parameters_and_odd_characters_are_no_numbers() {
-        for text in [
-            "sip:1@sip.tropo.com",
-            "+14155550123;postd=1234",
-            "+1415\u{202e}5550123",
-            "+1415555\u{0}0123",
-            ".;phone-context=",
-            "+dwPAA;phone-context=AA",
-            "+14155550123,+14155550124",
-            "++14155550123",
-            "Unknown",
-            &"4".repeat(400),
-        ] {
-            assert_eq!(parse(text), Err(Refusal::NotANumber), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_number_shows_itself_only_when_asked() {
-        let number = PhoneNumber::from_e164("+14155550123").unwrap();
-        assert_eq!(format!("{number:?}"), "PhoneNumber(…)");
-        assert_eq!(number.grouped(), "+1 415-555-0123");
-        assert_eq!(number.last_two(), "23");
-    }
-
-    #[test]
-    fn only_the_strict_form_is_read_back() {
-        for text in
-            ["14155550123", "+0155550123", "+123456", "+1234567890123456", "+1415555012a", "+1 4155550123"]
-        {
-            assert!(PhoneNumber::from_e164(text).is_none(), "{text}");
-        }
-    }
-}
+mod tests;

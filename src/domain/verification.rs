@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::typed;
+
 /// How many digits a code has (some 20 bits).
 pub const DIGITS: usize = 6;
 
@@ -25,10 +27,10 @@ pub fn code_from_digest(digest: &[u8; 32]) -> String {
     format!("{:06}", u64::from_be_bytes(bytes) % 1_000_000)
 }
 
-/// The digits of what a person typed as a code: blanks and dashes do not count.
+/// The digits of what a person typed or pasted as a code: blanks and dashes do not count.
 pub fn typed_code(text: &str) -> Option<String> {
-    let digits: String =
-        text.chars().filter(|character| !matches!(character, ' ' | '-' | '\u{a0}')).collect();
+    let plain = typed::plain(text);
+    let digits: String = plain.trim().chars().filter(|character| !matches!(character, ' ' | '-')).collect();
     (digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
@@ -52,8 +54,18 @@ mod tests {
     fn codes_have_six_digits_and_are_read_with_blanks() {
         assert_eq!(code_from_digest(&[0; 32]), "000000");
         assert_eq!(code_from_digest(&[0xff; 32]).len(), 6);
-        assert_eq!(typed_code(" 123 456 ").as_deref(), Some("123456"));
-        for text in ["12345", "1234567", "12345a", "", "١٢٣٤٥٦"] {
+        for text in [
+            " 123 456 ",
+            "123-456\r\n",
+            "١٢٣٤٥٦",
+            "১২৩−৪৫৬",
+            "１２３ー４５６",
+            "\u{202d}123456\u{202c}",
+            "\u{200e}123\u{ad}456",
+        ] {
+            assert_eq!(typed_code(text).as_deref(), Some("123456"), "{text}");
+        }
+        for text in ["12345", "1234567", "12345a", "", "\u{202e}123456", "123\u{0}456", "①23456"] {
             assert_eq!(typed_code(text), None, "{text}");
         }
         assert_eq!(spoken("407"), "4, 0, 7");

@@ -97,7 +97,7 @@ pub(crate) fn area_of(number: &str) -> Option<&'static Area> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::phone::PhoneNumber;
+    use crate::domain::phone::{Allowed, PhoneNumber};
 
     #[test]
     fn the_numbers_of_every_area_can_be_rented_in_its_country() {
@@ -111,7 +111,7 @@ mod tests {
             };
             let fits = |number: &String| {
                 let parsed = PhoneNumber::from_e164(number).unwrap();
-                parsed.line_kind(false).is_ok()
+                parsed.line_kind(Allowed::default()).is_ok()
                     && parsed.country().is_some_and(|found| found.code() == country)
                     && area_of(number).is_some_and(|found| found.prefix == area.prefix)
             };

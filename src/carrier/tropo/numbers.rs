@@ -2,10 +2,37 @@
 //!
 //! Knows spellings only; whose number it is, others ask.
 
-use crate::domain::phone::{PhoneNumber, Refusal};
+use std::borrow::Cow;
 
-/// What some networks send for a caller who hides: the word "anonymous" typed on a phone's keys.
-const ANONYMOUS: &str = "266696687";
+use crate::domain::phone::{PhoneNumber, dialled_digits};
+
+/// The longest spelling of a number that is looked at, in bytes.
+pub(super) const LONGEST_SPELLING: usize = 64;
+
+/// What networks send for a caller who hides: a word as it is typed on a phone's keys.
+const HIDDEN_WORDS: [&str; 6] = [
+    "266696687",   // ANONYMOUS
+    "7378742833",  // RESTRICTED
+    "17378742833", // the same, taken for a number of North America
+    "2562533",     // BLOCKED
+    "8656696",     // UNKNOWN
+    "86282452253", // UNAVAILABLE
+];
+
+/// Whether the spelling stands for a caller who hides.
+pub(super) fn is_hidden(spelling: &str) -> bool {
+    HIDDEN_WORDS.contains(&spelling.strip_prefix('+').unwrap_or(spelling))
+}
+
+/// The digits of a spelling with dashes, brackets or blanks, and a plus where there is one; all else stays as it is.
+pub(super) fn bare(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let is_bare = text.strip_prefix('+').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+    if is_bare || text.len() > LONGEST_SPELLING {
+        return Cow::Borrowed(text);
+    }
+    dialled_digits(text).map_or(Cow::Borrowed(text), Cow::Owned)
+}
 
 /// Reads a plus and digits. The numbering plan is not asked.
 pub(super) fn with_plus(text: &str) -> Option<PhoneNumber> {
@@ -14,7 +41,7 @@ pub(super) fn with_plus(text: &str) -> Option<PhoneNumber> {
 
 /// Reads digits with the country code in front but no plus. The numbering plan is not asked.
 pub(super) fn whole(digits: &str) -> Option<PhoneNumber> {
-    if digits == ANONYMOUS { None } else { PhoneNumber::from_digits(digits.bytes()) }
+    PhoneNumber::from_digits(digits.bytes())
 }
 
 /// Reads the ten digits of a North American number that lacks its country code. The plan is not asked.
@@ -40,5 +67,10 @@ pub(super) fn rented(text: &str) -> Option<PhoneNumber> {
 
 /// The number, if some country's numbering plan has such a one, of whatever kind.
 pub(super) fn valid(number: Option<PhoneNumber>) -> Option<PhoneNumber> {
-    number.filter(|number| !matches!(number.line_kind(true), Err(Refusal::NotValid)))
+    number.filter(PhoneNumber::is_valid)
+}
+
+/// The number, if somebody may have it, in a plan that is newer than ours.
+pub(super) fn possible(number: Option<PhoneNumber>) -> Option<PhoneNumber> {
+    number.filter(PhoneNumber::is_possible)
 }

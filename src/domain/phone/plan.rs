@@ -16,7 +16,7 @@ pub(super) struct Plan {
 }
 
 /// Every kind that a plan may name, in the order of their codes.
-const KINDS: [Result<LineKind, Refusal>; 9] = [
+const KINDS: [Result<LineKind, Refusal>; 10] = [
     Ok(LineKind::FixedLine),
     Ok(LineKind::Mobile),
     Ok(LineKind::FixedLineOrMobile),
@@ -26,6 +26,7 @@ const KINDS: [Result<LineKind, Refusal>; 9] = [
     Err(Refusal::NotValid),
     Err(Refusal::NotALine),
     Err(Refusal::NoCountry),
+    Err(Refusal::NotInPlan),
 ];
 
 /// How many bits a code of a kind takes, and a letter of a country.

@@ -9,6 +9,7 @@ use super::search::{self, ListQuery, SearchForm};
 use crate::app::users::{PAGE, ReviewedUser};
 use crate::db::users::Quota;
 use crate::domain::ids::UserId;
+use crate::domain::typed;
 use crate::domain::user::Role;
 use crate::web::error::PageError;
 use crate::web::flash::Flash;
@@ -149,7 +150,7 @@ pub(in crate::web) async fn set_quota(
     form: Form<QuotaForm>,
 ) -> Result<HttpResponse, PageError> {
     let (id, form) = (UserId(*id), form.0);
-    let read = |field: &'static str, text: &str| match text.trim() {
+    let read = |field: &'static str, text: &str| match typed::plain(text).trim() {
         "" => Ok(None),
         text => text.parse().ok().filter(|count| *count <= MOST).map(Some).ok_or(field),
     };

@@ -27,7 +27,7 @@ use maskline::carrier::tropo::webhook::{Network, Proof};
 use maskline::clock::Clock;
 use maskline::db::Db;
 use maskline::domain::limits::Limits;
-use maskline::domain::phone::Country;
+use maskline::domain::phone::{Allowed, Country};
 use maskline::domain::user::Role;
 use maskline::mail::{HostName, Mailer};
 use maskline::seal::RootKeys;
@@ -157,7 +157,7 @@ impl TestApp {
             default_country: Country::US,
             number_countries: ["US", "CA", "GB"].map(|country| country.parse().unwrap()).to_vec(),
             mask_countries: ["US", "CA"].map(|country| country.parse().unwrap()).to_vec(),
-            voip: false,
+            allowed: Allowed::default(),
             code_sender: None,
             channels: options.channels,
             currency: "USD".into(),

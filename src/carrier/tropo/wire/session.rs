@@ -2,6 +2,7 @@
 //!
 //! Reads the sessions of every age; must not know which numbers are masks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,7 +12,9 @@ use crate::carrier::Channel;
 use crate::domain::phone::PhoneNumber;
 
 use super::super::lenient::{Fields, Scalar, Standing, skip};
-use super::super::numbers::{ten_digits, valid, whole, with_plus};
+use super::super::numbers::{
+    LONGEST_SPELLING, bare, is_hidden, possible, ten_digits, valid, whole, with_plus,
+};
 
 /// What Tropo tells of a session, as far as it is of use. Headers are not read.
 ///
@@ -90,27 +93,40 @@ impl Fields for Parameters {
 pub struct Party {
     id: Option<String>,
     e164_id: Option<String>,
+    name: Option<String>,
     channel: Option<Channel>,
 }
 
 impl Party {
     /// Its phone number; `None` where the party hides or has none (`Unknown`, a SIP name).
     ///
-    /// The `e164Id` if it is valid; else an `id` with plus; else ten digits that are a valid number of +1; else
-    /// plus and the digits if valid.
+    /// The `e164Id` if it is valid; else an `id` with plus; else ten digits that are a valid number of +1; else plus and
+    /// the digits. What carries a country code need only be possible, as plans get older than numbers.
     pub fn number(&self) -> Option<PhoneNumber> {
-        let id = self.id.as_deref().unwrap_or_default();
+        let id = self.id_or_name();
+        if is_hidden(id) || self.e164_id.as_deref().is_some_and(is_hidden) {
+            return None;
+        }
+        let whole_number = || Some(id).filter(|id| id.len() != 10).and_then(whole);
         valid(self.e164())
-            .or_else(|| with_plus(id))
+            .or_else(|| possible(with_plus(id)))
             .or_else(|| valid(ten_digits(id)))
             .or_else(|| valid(whole(id)))
+            .or_else(|| possible(self.e164()))
+            .or_else(|| possible(whole_number()))
     }
 
     /// Whatever phone numbers it may mean, the likeliest first and without a look at the numbering plans: the
     /// called party is whichever of them is a mask.
     pub fn candidates(&self) -> impl Iterator<Item = PhoneNumber> {
-        let id = self.id.as_deref().unwrap_or_default();
+        let id = self.id_or_name();
         [self.e164(), with_plus(id), ten_digits(id), whole(id)].into_iter().flatten()
+    }
+
+    /// The `id`; where there is none, a `name` that is a number with plus, which sessions of 2011 have.
+    fn id_or_name(&self) -> &str {
+        let name = || self.name.as_deref().filter(|name| name.starts_with('+'));
+        self.id.as_deref().or_else(name).unwrap_or_default()
     }
 
     fn e164(&self) -> Option<PhoneNumber> {
@@ -128,8 +144,9 @@ impl fmt::Debug for Party {
 impl Fields for Party {
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
         match key {
-            "id" => self.id = value.next_value::<Scalar>()?.identifier(),
-            "e164Id" => self.e164_id = value.next_value::<Scalar>()?.identifier(),
+            "id" => self.id = spelling(value.next_value()?),
+            "e164Id" => self.e164_id = spelling(value.next_value()?),
+            "name" => self.name = spelling(value.next_value()?),
             "channel" => {
                 self.channel = value.next_value::<Scalar>()?.identifier().as_deref().and_then(channel);
             }
@@ -137,6 +154,18 @@ impl Fields for Party {
         }
         Ok(())
     }
+}
+
+/// How a party is written, dashes, brackets and blanks left out; nothing where nothing is written.
+fn spelling(written: Scalar) -> Option<String> {
+    match written {
+        Scalar::Text(text) => match bare(&text) {
+            Cow::Borrowed(bare) if bare.len() == text.len() => Some(text),
+            bare => Some(bare.into_owned()),
+        },
+        other => other.identifier(),
+    }
+    .filter(|spelling| (1..=LONGEST_SPELLING).contains(&spelling.len()))
 }
 
 fn channel(name: &str) -> Option<Channel> {
