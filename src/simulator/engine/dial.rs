@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ask::{Asked, Asking};
+use super::details::Tags;
 use super::document::{Allowed, Dial, Sentence, whole};
 use super::options::Tone;
 use super::parties::{HIDDEN, Target, caller_id};
@@ -116,6 +117,7 @@ impl Session {
         let interruption = self.pass(u64::from(picked.seconds) * 1000, allowed).await;
         let connected = self.elapsed - answered_at;
         self.note_talk(&picked, connected / 1000);
+        self.keep_detail(dial, connected);
         match interruption {
             Some(interruption) => {
                 self.act(dial, began, connected, "EXTERNAL_EVENT");
@@ -146,6 +148,12 @@ impl Session {
         self.dial_tones(picked).await.map_err(Unjoined::Interrupted)?;
         for handler in dial.handlers.iter().filter(|handler| handler.event == "connect") {
             self.say_to_callee(picked, &handler.say).await.map_err(Unjoined::Interrupted)?;
+            if let Some(milliseconds) = handler.wait {
+                self.note(&format!("{} waits {milliseconds} milliseconds.", show(&picked.phone)));
+                if let Some(interruption) = self.pass(milliseconds, &Allowed::none()).await {
+                    return Err(Unjoined::Interrupted(interruption));
+                }
+            }
             if let Some(ask) = &handler.ask {
                 match self.question(ask, &mut Asked::Callee(picked)).await {
                     Asking::Taken(..) => {}
@@ -226,6 +234,7 @@ impl Session {
             self.act(dial, began, 0, "REJECTED");
             return Flow::Happened(Event::Incomplete);
         }
+        self.keep_detail(dial, ended.connected);
         self.act(dial, began, ended.connected, "SUCCESS");
         Flow::On
     }
@@ -274,6 +283,7 @@ impl Session {
             phone_call: picked.call,
             is_text: false,
             answered_at: Some(self.elapsed),
+            placed: Some(Tags::of(dial)),
         };
         let dialled = self.dial_tones(&picked).await;
         self.obliging = picked.untold && !self.script.live;
@@ -293,6 +303,7 @@ impl Session {
             phone_call: None,
             is_text: true,
             answered_at: None,
+            placed: None,
         };
         Flow::On
     }

@@ -96,6 +96,9 @@ pub(crate) struct Dial {
     pub(crate) name: Option<String>,
     pub(crate) say: Vec<Sentence>,
     pub(crate) detects_machines: bool,
+    /// Where the record of the call goes, and how it is labelled there.
+    pub(crate) callback_url: Option<String>,
+    pub(crate) label: Option<String>,
 }
 
 impl Dial {
@@ -151,6 +154,8 @@ pub(crate) struct Handler {
     pub(crate) say: Vec<Sentence>,
     pub(crate) post: Option<String>,
     pub(crate) ask: Option<Ask>,
+    /// How long the other side waits before it is connected, in milliseconds.
+    pub(crate) wait: Option<u64>,
 }
 
 impl Document {
@@ -251,6 +256,8 @@ fn dial(value: &Value) -> Dial {
         handlers: handlers(value.get("on")),
         name: text(value.get("name")),
         say: sentences(value.get("say")),
+        callback_url: text(value.get("callbackUrl")),
+        label: text(value.get("label")),
         detects_machines: value
             .get("machineDetection")
             .is_some_and(|wanted| !matches!(wanted, Value::Bool(false) | Value::Null)),
@@ -318,6 +325,7 @@ fn handlers(value: Option<&Value>) -> Vec<Handler> {
             say: sentences(value.get("say")),
             post: text(value.get("post")),
             ask: value.get("ask").map(ask),
+            wait: number(value.get("wait").and_then(|wait| wait.get("milliseconds"))).map(whole),
         })
     };
     items(value.unwrap_or(&Value::Null)).filter_map(read).collect()

@@ -50,6 +50,7 @@ pub(super) async fn connect(board: &Arc<Switchboard>, record: &Recorder, call: C
         phone_call,
         is_text: false,
         answered_at: None,
+        placed: None,
     };
     let beginning = Beginning { application, id: hex_id(), url: url.clone(), leg, script, depth };
     let session = Session::open(board, record, beginning);
@@ -90,6 +91,7 @@ pub(super) async fn deliver(
         phone_call: None,
         is_text: true,
         answered_at: None,
+        placed: None,
     };
     let beginning = Beginning { application, id: hex_id(), url: url.clone(), leg, script, depth: 0 };
     let mut session = Session::open(board, record, beginning);

@@ -16,6 +16,7 @@ mod session;
 mod run;
 
 mod ask;
+mod details;
 mod dial;
 mod options;
 mod ring;
@@ -177,6 +178,7 @@ fn no_call() -> Leg {
         phone_call: None,
         is_text: false,
         answered_at: None,
+        placed: None,
     }
 }
 

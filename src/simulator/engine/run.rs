@@ -71,6 +71,7 @@ impl Session {
                 Err(why) => self.give_up(&why),
             }
         }
+        self.post_details().await;
         self.close()
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Outcome;
+use super::details::{Detail, Tags};
 use super::document::{Allowed, Document, Verb};
 use super::script::Script;
 use super::signals::{Interruption, Side, Signals, Woken};
@@ -67,6 +68,8 @@ pub(super) struct Leg {
     pub(super) is_text: bool,
     /// When it was answered, in the session's own time.
     pub(super) answered_at: Option<u64>,
+    /// Of a call that the application placed: what it said about its record.
+    pub(super) placed: Option<Tags>,
 }
 
 /// A session that goes on.
@@ -86,6 +89,8 @@ pub(super) struct Session {
     /// How many rented numbers lead here, one behind the other.
     pub(super) depth: u8,
     pub(super) actions: Vec<Value>,
+    /// The transfers that were connected.
+    pub(super) details: Vec<Detail>,
     pub(super) outcome: Option<Outcome>,
     /// The document's own address, against which others are read.
     url: Url,
@@ -127,6 +132,7 @@ impl Session {
             url,
             initial_text: None,
             actions: Vec::new(),
+            details: Vec::new(),
             outcome: None,
             elapsed: 0,
             sequence: 0,

@@ -708,3 +708,200 @@ async fn what_continue_says_is_heard_once() {
     let heard = ["What is your favorite programming language?", "Fantastic! I love that, too!"];
     assert_eq!(trace["heard"], json!(heard));
 }
+
+/// What the current Python library writes for `on={"say": …, "wait": …}`.
+#[actix_web::test]
+async fn a_connect_handler_may_wait() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"transfer": {"to": OWNER, "on": [
+            {"event": "connect", "say": {"value": "hello"}}, {"event": "connect", "wait": {"milliseconds": 3000}},
+        ]}},
+        {"on": {"event": "continue", "next": "/c"}},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    bench.call(json!({"from": CALLER, "to": mask, "answer": "answered", "seconds": 10})).await;
+    let action = webhook.posts()[1].1["result"]["actions"].clone();
+    assert_eq!(action["connectedDuration"], 10 + 3 + 1, "the wait and what is said count");
+}
+
+/// The documentation's own number, and the two ways to write the address of a SIP phone.
+#[actix_web::test]
+async fn digits_behind_a_number_are_dialled_and_addresses_with_an_at_sign_are_sip() {
+    let webhook = Webhook::answering(&[
+        document(json!([
+            {"transfer": {"to": "+14155551212;postd=1234pp56;pause=5s"}},
+            {"transfer": {"to": "9991436228@sip.tropo.com"}},
+            {"transfer": {"to": "sip:9991436228@sip.tropo.com;transport=udp"}},
+            {"transfer": {"to": "TEL:+14155551212"}},
+            {"transfer": {"to": "+14075550151;postd=4321"}},
+        ])),
+        (
+            "/menu",
+            json!({"tropo": [
+                {"ask": {"say": "Your PIN?", "choices": {"value": "[4 DIGITS]"}}}, {"on": {"event": "continue", "next": "/pin"}},
+            ]}),
+        ),
+    ]);
+    let (bench, mask) = stage(&webhook).await;
+    let menu = bench.application(&webhook.url("/menu")).await;
+    assert_eq!(bench.number(&menu, "1407").await, "+14075550151");
+    let call = json!({"from": CALLER, "to": mask, "answer": "answered", "seconds": 0});
+    let trace = bench.call(call).await;
+    let sip = "sip:9991436228@sip.tropo.com";
+    assert_eq!(trace["rang"], json!(["+14155551212", sip, sip, "+14155551212", "+14075550151"]));
+    assert_eq!(trace["dialled"], json!(["1234", "56", "4321"]));
+    let steps = trace["steps"].as_array().unwrap();
+    let second = |words: &str| {
+        let step = steps.iter().find(|step| step["text"].as_str().unwrap().contains(words)).unwrap();
+        step["second"].as_u64().unwrap()
+    };
+    assert_eq!(second("dials 56") - second("dials 1234"), 2);
+    let (_, pin) = webhook.posts().into_iter().find(|(path, _)| path == "/pin").unwrap();
+    assert_eq!(
+        pin["result"]["actions"]["value"], "4321",
+        "the application of a rented number hears the digits"
+    );
+}
+
+#[actix_web::test]
+async fn callers_without_a_number_have_the_same_text_in_both_ids() {
+    for (from, id, e164_id) in [
+        ("Unknown", "Unknown", "Unknown"),
+        ("pengxli@example.com", "pengxli", "pengxli"),
+        ("sip:9992801029@10.140.254.38", "9992801029", "9992801029"),
+        ("+14155550123", "4155550123", "14155550123"),
+        ("+442079460123", "442079460123", "442079460123"),
+        // What carriers send for hidden callers: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE on the keys.
+        ("+266696687", "266696687", "266696687"),
+        ("+7378742833", "7378742833", "7378742833"),
+        ("7378742833", "7378742833", "17378742833"),
+        ("+2562533", "2562533", "2562533"),
+        ("+8656696", "8656696", "8656696"),
+        ("+86282452253", "86282452253", "86282452253"),
+    ] {
+        let webhook = Webhook::answering(&[document(json!([{"reject": null}]))]);
+        let (bench, mask) = stage(&webhook).await;
+        bench.call(json!({"from": from, "to": mask})).await;
+        let session = webhook.posts()[0].1["session"].clone();
+        assert_eq!(
+            (&session["from"]["id"], &session["from"]["e164Id"]),
+            (&json!(id), &json!(e164_id)),
+            "{from}"
+        );
+    }
+    let webhook = Webhook::answering(&[document(json!([]))]);
+    let (bench, _) = stage(&webhook).await;
+    let application = bench.get("/v1/applications").await[0]["id"].as_str().unwrap().to_owned();
+    let london = bench.number(&application, "4420").await;
+    bench.call(json!({"from": CALLER, "to": london})).await;
+    let from = webhook.posts()[0].1["session"]["from"].clone();
+    assert_eq!((&from["id"], &from["e164Id"]), (&json!("14155550123"), &json!("14155550123")));
+}
+
+/// The questions of the node library's `say-event-ask` sample and of the documentation's whisper, with attempts.
+#[actix_web::test]
+async fn a_question_says_what_fits_the_failure_before_it_on_either_side() {
+    let ask = json!({
+        "name": "foo", "attempts": 3, "bargein": false, "required": true, "timeout": 5,
+        "choices": {"value": "[5 DIGITS]"},
+        "say": [
+            {"value": "Sorry, I did not hear anything.", "event": "timeout"},
+            {"value": "Sorry, that was not a valid option.", "event": "nomatch:1"},
+            {"value": "Nope, still not a valid response", "event": "nomatch:2"},
+            {"value": "Please enter your 5 digit zip code."},
+        ],
+    });
+    let question = "Please enter your 5 digit zip code.";
+    let heard = json!([
+        question,
+        "Sorry, that was not a valid option.",
+        question,
+        "Nope, still not a valid response",
+        question,
+    ]);
+    let presses = json!(["1", "2", "94070"]);
+    let webhook = Webhook::answering(&[document(json!([
+        {"ask": ask}, {"on": {"event": "continue", "next": "/c"}},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    let trace = bench.call(json!({"from": CALLER, "to": mask, "caller_presses": presses})).await;
+    assert_eq!(trace["heard"], heard);
+    let action = webhook.posts()[1].1["result"]["actions"].clone();
+    let recorded = vector("result-two-asks-array-java")["input"]["result"]["actions"][0].clone();
+    for field in recorded.as_object().unwrap().keys() {
+        assert!(!action[field].is_null(), "{field}: {action}");
+    }
+    assert_eq!((&action["attempts"], &action["utterance"]), (&json!(3), &json!("9 4 0 7 0")));
+
+    let webhook = Webhook::answering(&[document(json!([
+        {"transfer": {"to": OWNER, "on": {"event": "connect", "ask": ask}}},
+        {"on": {"event": "continue", "next": "/c"}}, {"on": {"event": "incomplete", "next": "/i"}},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    let call = json!({"from": CALLER, "to": mask, "answer": "answered", "callee_presses": presses});
+    let trace = bench.call(call).await;
+    assert_eq!((&trace["callee_heard"], webhook.results_to()), (&heard, vec!["/c".to_owned()]));
+}
+
+#[actix_web::test]
+async fn a_choice_with_a_concept_is_told_as_documented() {
+    let webhook = Webhook::answering(&[document(json!([
+        {"ask": {"say": {"value": "Color?"}, "choices": {"value": "red(red,1), green(green,2)"}}},
+        {"on": {"event": "continue", "next": "/c"}},
+    ]))]);
+    let (bench, mask) = stage(&webhook).await;
+    bench.call(json!({"from": CALLER, "to": mask, "caller_presses": ["1"]})).await;
+    let action = webhook.posts()[1].1["result"]["actions"].clone();
+    let told = ["concept", "value", "interpretation", "utterance"].map(|field| action[field].clone());
+    assert_eq!(told, ["red", "red", "1", "1"]);
+}
+
+#[actix_web::test]
+async fn whoever_subscribed_hears_of_each_call_that_was_answered() {
+    let webhook = Webhook::answering(&[document(json!([{"transfer": {
+        "to": OWNER, "from": CALLER, "label": "sales", "callbackUrl": "/detail",
+    }}]))]);
+    let (bench, mask) = stage(&webhook).await;
+    for (event, resource, enabled) in [
+        ("cdrCreated", "call", true),
+        ("cdrRated", "all", true),
+        ("cdrCreated", "all", false),
+        ("cdrRated", "sms", true),
+    ] {
+        let target = webhook.url(&format!("/records/{event}/{resource}/{enabled}"));
+        let wanted = json!({
+            "event": event, "resource": resource, "enabled": enabled, "targetUrl": target, "name": "records",
+            "payload": {"apiKey": "opaque"},
+        });
+        assert_eq!(bench.post("/v1/webhooks", wanted).await.0, 200);
+    }
+    bench.call(json!({"from": CALLER, "to": mask, "answer": "answered", "seconds": 12})).await;
+    let created = "/records/cdrCreated/call/true";
+    let rated = "/records/cdrRated/all/true";
+    assert_eq!(webhook.results_to(), [created, rated, "/detail", created, rated]);
+    let posts = webhook.posts();
+    let [transfer, rated, own] = [1, 2, 4].map(|at: usize| posts[at].1.clone());
+    assert_eq!((&transfer["event"], &transfer["resource"]), (&json!("cdrCreated"), &json!("call")));
+    assert_eq!(transfer["payload"]["apiKey"], "opaque");
+    let data = &transfer["data"];
+    let session = &posts[0].1["session"];
+    assert_eq!((&data["sessionId"], &data["parentCallId"]), (&session["id"], &session["callId"]));
+    assert_eq!(
+        (&data["to"], &data["label"], &data["direction"]),
+        (&json!(OWNER), &json!("sales"), &json!("out"))
+    );
+    assert_eq!(
+        (&data["startTime"], &data["duration"]),
+        (&json!("2026-03-01T12:00:04.000+0000"), &json!(12_000))
+    );
+    assert_eq!((&rated["data"]["duration"], &rated["data"]["roundedDuration"]), (&json!(12), &json!(60)));
+    let data = &own["data"];
+    assert_eq!((&data["callId"], &data["direction"]), (&session["callId"], &json!("in")));
+    assert_eq!(
+        (&data["from"], &data["to"], &data["duration"]),
+        (&json!(CALLER), &json!(mask), &json!(16_000))
+    );
+    let unanswered = webhook.posts().len();
+    bench.call(json!({"from": CALLER, "to": "+14075550199"})).await;
+    assert_eq!(webhook.posts().len(), unanswered);
+}
