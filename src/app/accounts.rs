@@ -12,9 +12,10 @@ use crate::db::links::{self, Link};
 use crate::db::rates::{self, Rule};
 use crate::db::users::{self, User};
 use crate::db::{Connection, DbError, sessions};
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::limits::Rate;
-use crate::domain::user::{EmailAddress, Role, WeakPassword};
+use crate::domain::password::WeakPassword;
+use crate::domain::user::{EmailAddress, Role};
 use crate::secrets;
 
 /// Once an account has seen too many wrong passwords, one try is let through in this time.
@@ -22,7 +23,8 @@ const SLOW_SIGN_IN: TimeDelta = TimeDelta::minutes(1);
 
 /// The bucket of an account's wrong passwords.
 const FAILED_SIGN_IN: &str = "failed sign-in";
-/// Wrong passwords in a row after which the password alone does not do any more, except on a device that is known.
+/// Wrong passwords in a row after which the password alone does not do any more: there, where there is a known device, or
+/// everywhere but on those.
 const FAILURES_UNTIL_LINK: usize = 100;
 /// How long wrong passwords are counted.
 const COUNTED: TimeDelta = TimeDelta::days(2);
@@ -51,6 +53,12 @@ pub enum PasswordError {
     /// Too many wrong ones.
     #[error("too many wrong passwords")]
     TooMany {
+        /// When it can be tried again.
+        until: DateTime<Utc>,
+    },
+    /// Too many new ones were tried.
+    #[error("too many new passwords were tried")]
+    TooManyTries {
         /// When it can be tried again.
         until: DateTime<Utc>,
     },
@@ -128,7 +136,8 @@ impl App {
     /// session it has; tells whether it is new.
     pub async fn choose_password(&self, token: &str, password: &str) -> Result<(User, bool), PasswordError> {
         let link = self.open_link(token).await?.ok_or(PasswordError::LinkGone)?;
-        let hash = self.new_hash(password, &link.email).await?;
+        let whose = secrets::hex(&secrets::digest(token.as_bytes()));
+        let hash = self.new_hash(password, &link.email, &whose).await?;
         let (digest, now, id) =
             (secrets::digest(token.as_bytes()), self.now(), UserId(secrets::random_uuid()));
         let failures = self.bucket(FAILED_SIGN_IN, link.email.as_str());
@@ -176,14 +185,16 @@ impl App {
             Ok::<_, DbError>(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
         });
         let known = known.await?;
-        let on_device = known.as_ref().and_then(|user| self.known_device(user.id, device?));
+        let on_device = known.as_ref().and_then(|user| self.known_device(user, device?));
         let guessed = self.sign_in_rule(&typed, on_device);
         let (bucket, is_stranger) = (guessed.bucket, on_device.is_none());
+        // What neighbors do keeps nobody out of a known device.
+        let from_there = if is_stranger { from_there } else { Vec::new() };
         let rules: Vec<Rule> = from_there.iter().copied().chain([guessed]).collect();
         let counted = rules.clone();
         let taken = self.db.transaction(move |conn| {
             let (failures, _) = rates::count_since(conn, bucket, now - COUNTED)?;
-            if is_stranger && failures >= FAILURES_UNTIL_LINK {
+            if failures >= FAILURES_UNTIL_LINK {
                 return Err(SignInError::LinkNeeded);
             }
             Ok(rates::take(conn, &counted, now)?)
@@ -217,14 +228,14 @@ impl App {
         Ok(user)
     }
 
-    /// Changes the password of somebody who knows the current one, and ends their other sessions.
+    /// Changes the password of somebody who knows the current one, and ends every session they have: the browser where it
+    /// was changed begins another, under a new key.
     pub async fn change_password(
         &self,
         user: &User,
-        session: SessionId,
         current: &str,
         new: &str,
-    ) -> Result<(), PasswordError> {
+    ) -> Result<User, PasswordError> {
         let now = self.now();
         // A bucket apart from sign-ins, which strangers fill.
         let rule = self.guesses("password change", &user.id.to_string());
@@ -249,17 +260,18 @@ impl App {
         if new == current {
             return Err(PasswordError::Unchanged);
         }
-        let hash = self.new_hash(new, &user.email).await?;
+        let hash = self.new_hash(new, &user.email, &id.to_string()).await?;
+        let changed = User { password_hash: hash.clone(), ..user.clone() };
         self.db
             .transaction(move |conn| {
                 users::set_password(conn, id, &hash)?;
-                sessions::end_others(conn, id, Some(session))?;
+                sessions::end_others(conn, id, None)?;
                 audit::write(conn, now, Actor::User(id), "password changed", id.0, "")?;
                 Ok::<_, PasswordError>(())
             })
             .await?;
         self.tell_of_new_password(user);
-        Ok(())
+        Ok(changed)
     }
 
     /// The user of that id, as they are now.

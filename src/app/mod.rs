@@ -131,6 +131,7 @@ pub struct App {
     book: Mutex<CallBook>,
     recorder: recorder::Recorder,
     hashing: Arc<hash_queue::HashQueue>,
+    judging: Arc<hash_queue::HashQueue>,
     refusals: refusals::Refusals,
     /// Rings when an operation was written that is due at once.
     wake: Notify,
@@ -175,7 +176,8 @@ impl App {
             directory: directory::Directory::empty(),
             book: Mutex::default(),
             recorder: recorder::Recorder::new(),
-            hashing: passwords::queue(),
+            hashing: passwords::hashing_queue(),
+            judging: passwords::judging_queue(),
             refusals: refusals::Refusals::default(),
             wake: Notify::new(),
             wake_letters: Arc::default(),

@@ -8,8 +8,11 @@ use tokio::sync::oneshot;
 
 use super::App;
 use super::accounts::PasswordError;
-use super::hash_queue::{HashQueue, Priority};
-use crate::domain::user::{EmailAddress, Password};
+use super::hash_queue::{HashQueue, Priority, Turn};
+use crate::db::rates;
+use crate::domain::limits::Rate;
+use crate::domain::password::Password;
+use crate::domain::user::EmailAddress;
 use crate::metrics::Pool;
 use crate::secrets;
 
@@ -18,8 +21,13 @@ fn hashes_at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1).max(1)
 }
 
+/// The queue of new passwords whose strength is to be judged, one at a time.
+pub(super) fn judging_queue() -> Arc<HashQueue> {
+    HashQueue::new(1, LONGEST_QUEUE)
+}
+
 /// The queue of passwords that are to be hashed.
-pub(super) fn queue() -> Arc<HashQueue> {
+pub(super) fn hashing_queue() -> Arc<HashQueue> {
     HashQueue::new(hashes_at_once(), LONGEST_QUEUE)
 }
 
@@ -53,17 +61,39 @@ impl App {
         .await
     }
 
-    /// The hash of a password that somebody chose.
+    /// The hash of a password that somebody chose, if it is not easy to guess. Each try at a strong one is counted for
+    /// `whose`, a user or a link.
     pub(super) async fn new_hash(
         &self,
         password: &str,
         email: &EmailAddress,
+        whose: &str,
     ) -> Result<String, PasswordError> {
-        let (password, email) = (password.to_owned(), email.clone());
-        let hashed = self.hashing(Priority::Known, move || {
-            Password::chosen(&password, &email).map(|password| secrets::hash_password(password.as_bytes()))
-        });
-        Ok(hashed.await??)
+        let password = Password::of_length(password)?;
+        let rate = Rate::per_hour(self.settings.limits.password_tries);
+        let (rule, now) = (self.rule("tries at a strong password", whose, rate), self.now());
+        self.db
+            .transaction(move |conn| match rates::take(conn, &[rule], now)? {
+                Ok(()) => Ok(()),
+                Err(exceeded) => Err(PasswordError::TooManyTries { until: exceeded.until }),
+            })
+            .await?;
+        let (judged, email) = (password.clone(), email.clone());
+        match self.judging(move || judged.judge(&email)).await {
+            Ok(verdict) => verdict?,
+            Err(busy) => {
+                self.db.transaction(move |conn| rates::give_back(conn, &[rule], now)).await?;
+                return Err(busy.into());
+            }
+        }
+        let hashed = self.hashing(Priority::Known, move || secrets::hash_password(password.as_bytes()));
+        Ok(hashed.await?)
+    }
+
+    /// Judges a password: one at a time, and apart from the hashing that everybody's sign-in waits for.
+    async fn judging<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let turn = turn_in(&self.judging, Priority::Known).await?;
+        on_thread("judging", turn, work).await
     }
 
     async fn hashing<T: Send + 'static>(
@@ -72,24 +102,34 @@ impl App {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (pool, asked) = (self.metrics.pool(Pool::Hashing), Instant::now());
-        let joined = self.hashing.join(priority).inspect_err(|_| pool.refused())?;
-        let turn =
-            tokio::time::timeout(PATIENCE, joined).await.ok().and_then(Result::ok).ok_or_else(|| {
-                pool.refused();
-                Busy
-            })?;
+        let turn = turn_in(&self.hashing, priority).await.inspect_err(|_| pool.refused())?;
         pool.waited(asked.elapsed());
-        let (done, result) = oneshot::channel();
-        let begun = thread::Builder::new().name("hashing".into()).spawn(move || {
-            let _turn = turn;
-            give_way();
-            // Whoever waited for it may be gone.
-            let _ = done.send(work());
-        });
-        // A machine without a thread left is as busy as can be; a panic has been told by whoever panicked.
-        begun.map_err(|_| Busy)?;
-        result.await.map_err(|_| Busy)
+        on_thread("hashing", turn, work).await
     }
+}
+
+/// Waits for a turn.
+async fn turn_in(queue: &Arc<HashQueue>, priority: Priority) -> Result<Turn, Busy> {
+    let turn = tokio::time::timeout(PATIENCE, queue.join(priority)?).await;
+    turn.ok().and_then(Result::ok).ok_or(Busy)
+}
+
+/// Works on a thread of its own that gives way to calls, and keeps the turn until it is done.
+async fn on_thread<T: Send + 'static>(
+    name: &str,
+    turn: Turn,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Busy> {
+    let (done, result) = oneshot::channel();
+    let begun = thread::Builder::new().name(name.into()).spawn(move || {
+        let _turn = turn;
+        give_way();
+        // Whoever waited for it may be gone.
+        let _ = done.send(work());
+    });
+    // A machine without a thread left is as busy as can be; a panic has been told by whoever panicked.
+    begun.map_err(|_| Busy)?;
+    result.await.map_err(|_| Busy)
 }
 
 /// Lets calls go first on this thread, from now on.

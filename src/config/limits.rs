@@ -88,6 +88,7 @@ pub(super) const LIMITS: &[Limit] = &[
     time("MASKLINE_LIMIT_TALKING_MINUTES", TimeDelta::minutes, |limits| &mut limits.talking),
     count("MASKLINE_LIMIT_FAILED_SIGN_INS_PER_ACCOUNT", |limits| &mut limits.failures_per_account),
     count("MASKLINE_LIMIT_FAILED_SIGN_INS_PER_ADDRESS", |limits| &mut limits.failures_per_address),
+    count("MASKLINE_LIMIT_PASSWORD_TRIES_AN_HOUR", |limits| &mut limits.password_tries),
     count("MASKLINE_LIMIT_SIGN_UPS_PER_ADDRESS_AN_HOUR", |limits| &mut limits.sign_ups_per_address),
     count("MASKLINE_LIMIT_RESETS_PER_ADDRESS_AN_HOUR", |limits| &mut limits.resets_per_address),
     time("MASKLINE_LIMIT_REQUEST_SECONDS", TimeDelta::seconds, |limits| &mut limits.request_time),

@@ -75,6 +75,8 @@ pub struct Limits {
     pub failures_per_account: u32,
     /// Failed sign-ins from one network address in 10 minutes.
     pub failures_per_address: u32,
+    /// New passwords of one user, or by one mailed link, whose strength is judged in an hour.
+    pub password_tries: u32,
     /// Sign-ups from one network address an hour.
     pub sign_ups_per_address: u32,
     /// Forgotten passwords from one network address an hour.
@@ -130,6 +132,7 @@ impl Default for Limits {
             talking: TimeDelta::minutes(60),
             failures_per_account: 10,
             failures_per_address: 30,
+            password_tries: 10,
             sign_ups_per_address: 5,
             resets_per_address: 10,
             request_time: TimeDelta::seconds(10),

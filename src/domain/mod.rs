@@ -10,6 +10,7 @@ pub mod ids;
 pub mod limits;
 pub mod mask;
 pub mod money;
+pub mod password;
 pub mod phone;
 pub mod stop;
 pub mod typed;

@@ -1,18 +1,10 @@
-//! Who has an account: e-mail addresses, roles and what a password must be.
+//! Who has an account: e-mail addresses and roles.
 
 use std::fmt;
 use std::str::FromStr;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use unicode_normalization::UnicodeNormalization as _;
-
-/// The shortest password that protects an account on its own (NIST SP 800-63B-4), in characters.
-pub const SHORTEST_PASSWORD: u32 = 15;
-/// The longest password, in characters; a bound on the work of hashing it.
-pub const LONGEST_PASSWORD: usize = 256;
-
-/// How many letters and digits of a password must be more than the owner's address and this site's name.
-const OWN_LETTERS: usize = 6;
 
 /// An e-mail address that mail can be sent to from anywhere: plain ASCII in lower case, a domain of another script as
 /// its `xn--` form (IDNA 2008, UTS 46), at most 254 characters.
@@ -129,74 +121,6 @@ impl Role {
     }
 }
 
-/// A password as it will be hashed: in Unicode's NFKC form, of a length that may be.
-#[derive(Clone)]
-pub struct Password(String);
-
-/// Why a password cannot be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WeakPassword {
-    /// Fewer than 15 characters.
-    #[error(
-        "Use at least {SHORTEST_PASSWORD} characters. Four unusual words with spaces between them are easy to remember."
-    )]
-    TooShort,
-    /// More than 256 characters.
-    #[error("Use at most {LONGEST_PASSWORD} characters.")]
-    TooLong,
-    /// On the lists of what is tried first, or made of the e-mail address and the name of this site.
-    #[error(
-        "That password is easy to guess: it is a common one, a pattern, or made of your e-mail address. Choose another."
-    )]
-    EasyToGuess,
-}
-
-impl Password {
-    /// Takes a password that somebody types to sign in; its length is bounded, nothing else is asked.
-    pub fn typed(text: &str) -> Option<Self> {
-        let normal: String = text.nfkc().take(LONGEST_PASSWORD + 1).collect();
-        (normal.chars().count() <= LONGEST_PASSWORD).then_some(Self(normal))
-    }
-
-    /// Takes a new password, if it is long enough and not one of those that are tried first.
-    ///
-    /// There are no rules of composition. `email` is the owner's, so that it is not made of that.
-    pub fn chosen(text: &str, email: &EmailAddress) -> Result<Self, WeakPassword> {
-        let password = Self::typed(text).ok_or(WeakPassword::TooLong)?;
-        if password.0.chars().count() < SHORTEST_PASSWORD as usize {
-            return Err(WeakPassword::TooShort);
-        }
-        let mut context = vec!["maskline", "mask", "masks", "tropo", "phone", "number", email.as_str()];
-        context.extend(email.as_str().split(['@', '.', '-', '_', '+']));
-        if own_letters(&password.0, &context) < OWN_LETTERS {
-            return Err(WeakPassword::EasyToGuess);
-        }
-        match zxcvbn::zxcvbn(&password.0, &context).score() {
-            zxcvbn::Score::Three | zxcvbn::Score::Four => Ok(password),
-            _ => Err(WeakPassword::EasyToGuess),
-        }
-    }
-
-    /// The bytes to hash.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-/// How many letters and digits are left of a password without the words that anybody would try for its owner.
-fn own_letters(password: &str, words: &[&str]) -> usize {
-    let mut words: Vec<&str> = words.iter().copied().filter(|word| word.len() > 2).collect();
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-    let rest = words.iter().fold(password.to_lowercase(), |rest, word| rest.replace(word, " "));
-    rest.chars().filter(|character| character.is_alphanumeric()).count()
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Password(…)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,35 +182,5 @@ mod tests {
         ] {
             assert_eq!(text.parse::<EmailAddress>(), Err(why), "{text:?}");
         }
-    }
-
-    #[test]
-    fn passwords_are_long_unusual_and_not_made_of_the_address() {
-        let email: EmailAddress = "ada.lovelace@example.com".parse().unwrap();
-        let refused = |text: &str| Password::chosen(text, &email).unwrap_err();
-        assert_eq!(refused("short"), WeakPassword::TooShort);
-        assert_eq!(refused("fourteen chars"), WeakPassword::TooShort);
-        assert_eq!(refused(&"x1 ".repeat(100)), WeakPassword::TooLong);
-        for text in [
-            "passwordpassword",
-            "123456789012345",
-            "aaaaaaaaaaaaaaaaaaaa",
-            "ada.lovelace@example.com",
-            "AdaLovelace-Ada-Lovelace-1815",
-            "masklinemaskline",
-            "qwertyuiopasdfgh",
-        ] {
-            assert_eq!(refused(text), WeakPassword::EasyToGuess, "{text}");
-        }
-        assert!(Password::chosen("copper violin seventeen marsh", &email).is_ok());
-        assert!(Password::chosen(" tr0ubl3-and-$trife ", &email).is_ok());
-    }
-
-    #[test]
-    fn the_same_password_typed_on_another_keyboard_is_the_same() {
-        let composed = Password::typed("caf\u{e9}").unwrap();
-        let decomposed = Password::typed("cafe\u{301}").unwrap();
-        assert_eq!(composed.as_bytes(), decomposed.as_bytes());
-        assert_ne!(Password::typed("cafe ").unwrap().as_bytes(), Password::typed("cafe").unwrap().as_bytes());
     }
 }

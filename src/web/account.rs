@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::error::PageError;
 use super::flash::Flash;
 use super::forms::Form;
-use super::guard::{SignedIn, shown, shown_again};
+use super::guard::{SignedIn, shown, shown_again, shown_for_later};
 use super::page::{Errors, Moment, Page, moment, wait};
-use super::sign_in::Nothing;
+use super::session;
+use super::sign_in::{Nothing, too_many_tries};
 use crate::app::accounts::PasswordError;
 use crate::domain::ids::SessionId;
-use crate::domain::user::SHORTEST_PASSWORD;
+use crate::domain::password::SHORTEST_PASSWORD;
 
 struct SessionView {
     id: SessionId,
@@ -98,12 +99,13 @@ pub(super) async fn change_password(
     form: Form<PasswordForm>,
 ) -> Result<HttpResponse, PageError> {
     let PasswordForm { current_password, new_password } = form.0;
-    let app = signed_in.app();
-    let errors = match app
-        .change_password(&signed_in.user, signed_in.session_id, &current_password, &new_password)
-        .await
-    {
-        Ok(()) => return Ok(signed_in.visitor.redirect("/account", Some(Flash::PasswordChanged))),
+    let (app, visitor) = (signed_in.app(), &signed_in.visitor);
+    let later = async |until, errors| shown_for_later(&page(&signed_in, errors).await?, until - app.now());
+    let errors = match app.change_password(&signed_in.user, &current_password, &new_password).await {
+        Ok(user) => {
+            session::begin(&visitor.session, &user, &visitor.device())?;
+            return visitor.remembered(visitor.redirect("/account", Some(Flash::PasswordChanged)), &user);
+        }
         Err(PasswordError::Db(error)) => return Err(error.into()),
         Err(PasswordError::Busy(_)) => return Err(PageError::Busy),
         Err(PasswordError::Unchanged) => {
@@ -112,10 +114,11 @@ pub(super) async fn change_password(
         Err(PasswordError::Weak(weak)) => Errors::one("new_password", weak.to_string()),
         Err(PasswordError::TooMany { until }) => {
             let when = wait(until, app.now());
-            Errors::one(
-                "current_password",
-                format!("There were too many wrong passwords. You can try again {when}."),
-            )
+            let error = format!("There were too many wrong passwords. You can try again {when}.");
+            return later(until, Errors::one("current_password", error)).await;
+        }
+        Err(PasswordError::TooManyTries { until }) => {
+            return later(until, too_many_tries(until, app.now())).await;
         }
         Err(PasswordError::WrongCurrent | PasswordError::LinkGone) => {
             Errors::one("current_password", "That is not your password. Nothing was changed.")

@@ -145,7 +145,7 @@ impl Visitor {
     pub(super) fn remembered(
         &self,
         mut answer: HttpResponse,
-        user: UserId,
+        user: &User,
     ) -> Result<HttpResponse, PageError> {
         let cookie = self.settings.cookie(DEVICE, self.app.device_of(user));
         let cookie = cookie.max_age(Duration::days(DEVICE_DAYS)).finish();

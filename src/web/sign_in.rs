@@ -3,6 +3,7 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::error::PageError;
@@ -14,7 +15,8 @@ use super::{sent_letter, session};
 use crate::app::accounts::{PasswordError, SignInError};
 use crate::app::letters::LetterTicket;
 use crate::app::mailed_links::{LinkError, LinkWish};
-use crate::domain::user::{EmailAddress, SHORTEST_PASSWORD};
+use crate::domain::password::SHORTEST_PASSWORD;
+use crate::domain::user::EmailAddress;
 
 #[derive(Template)]
 #[template(path = "accounts/sign_up.html")]
@@ -159,7 +161,7 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
     let error = match visitor.app.sign_in(&form.email, &form.password, visitor.address, device.as_deref()).await {
         Ok(user) => {
             session::begin(&visitor.session, &user, &visitor.device())?;
-            return visitor.remembered(visitor.redirect("/masks", Some(Flash::SignedIn)), user.id);
+            return visitor.remembered(visitor.redirect("/masks", Some(Flash::SignedIn)), &user);
         }
         Err(SignInError::Db(error)) => return Err(error.into()),
         Err(SignInError::Busy(_)) => return Err(PageError::Busy),
@@ -219,13 +221,26 @@ pub(super) async fn choose_password(
         Ok((user, is_new)) => {
             session::begin(&visitor.session, &user, &visitor.device())?;
             let flash = if is_new { Flash::Welcome } else { Flash::PasswordChosen };
-            visitor.remembered(visitor.redirect("/masks", Some(flash)), user.id)
+            visitor.remembered(visitor.redirect("/masks", Some(flash)), &user)
         }
         Err(PasswordError::Weak(weak)) => {
             shown_again(&choice(&visitor, &token, Errors::one("new_password", weak.to_string())).await?)
+        }
+        Err(PasswordError::TooManyTries { until }) => {
+            let error = too_many_tries(until, visitor.app.now());
+            shown_for_later(&choice(&visitor, &token, error).await?, until - visitor.app.now())
         }
         Err(PasswordError::Db(error)) => Err(error.into()),
         Err(PasswordError::Busy(_)) => Err(PageError::Busy),
         Err(_) => Err(PageError::LinkGone),
     }
+}
+
+/// What is said where too many new passwords were tried, on any page with the field.
+pub(super) fn too_many_tries(until: DateTime<Utc>, now: DateTime<Utc>) -> Errors {
+    let when = wait(until, now);
+    Errors::one(
+        "new_password",
+        format!("You tried many passwords that are easy to guess. You can try again {when}."),
+    )
 }

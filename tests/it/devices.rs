@@ -41,4 +41,36 @@ async fn a_stranger_who_guesses_keeps_nobody_out_of_a_device_of_their_own() {
     let new = "marsh seventeen violin copper";
     app.anonymous().submit(&path, &path, &[("new_password", new)]).await;
     assert_eq!(sign_in(&mut app.anonymous(), new).await.location(), "/masks");
+    // With the new password, no device is known but those where it was typed.
+    let mut again = app.anonymous();
+    sign_in(&mut again, new).await;
+    again.submit("/masks", "/sign-out", &[]).await;
+    app.clock.advance(TimeDelta::seconds(1));
+    sign_in(&mut stranger, "some guess or other").await;
+    app.database.execute(&many_failures("1 second")).await;
+    assert!(sign_in(&mut ada, new).await.words().contains("mailed link"));
+    assert_eq!(sign_in(&mut again, new).await.location(), "/masks");
+}
+
+/// A hundred more failures in the buckets of the last one.
+fn many_failures(apart: &str) -> String {
+    format!(
+        "INSERT INTO rate_events (bucket, at) SELECT bucket, at - place * interval '{apart}' \
+         FROM rate_events, generate_series(1, 100) AS place WHERE at = (SELECT max(at) FROM rate_events)"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_device_of_the_owner_guesses_a_hundred_times_at_most() {
+    let app = TestApp::start().await;
+    let mut thief = app.signed_in("ada").await;
+    thief.submit("/masks", "/sign-out", &[]).await;
+    app.clock.advance(TimeDelta::minutes(1));
+    assert!(sign_in(&mut thief, "some guess or other").await.words().contains("do not match"));
+    app.database.execute(&many_failures("2 minutes")).await;
+    app.clock.advance(TimeDelta::minutes(20));
+    let answer = sign_in(&mut thief, PASSWORD).await;
+    assert!(answer.words().contains("choose a new password with a mailed link"), "{}", answer.words());
+    // Elsewhere nobody has guessed.
+    assert_eq!(sign_in(&mut app.anonymous(), PASSWORD).await.location(), "/masks");
 }
