@@ -1,4 +1,4 @@
-// The few touches that a page gains with a script: copying, sharing, live progress, the length of a password.
+// The few touches that a page gains with a script: copying, sharing, live progress, the length of a password, the time zone.
 // Every page works without it. It writes text only through textContent and takes parts of our own pages only as parsed
 // documents, never as strings of HTML.
 "use strict";
@@ -11,6 +11,7 @@ function enhance(root) {
   root.querySelectorAll("[data-share]").forEach(offerShare);
   root.querySelectorAll("[data-reveal]").forEach(offerReveal);
   root.querySelectorAll("[data-least]").forEach(countLetters);
+  root.querySelectorAll("[data-time-zone]").forEach(fillTimeZone);
 }
 
 // <button data-copy="+14075550100" hidden>: shown where copying works; says so in its own words for two seconds.
@@ -66,6 +67,11 @@ function countLetters(field) {
     else if (letters < least) count.textContent = `${letters} of ${least} characters`;
     else count.textContent = `${letters} characters: long enough`;
   });
+}
+
+// <input type="hidden" data-time-zone>: the zone of this browser's clocks, such as Europe/Berlin.
+function fillTimeZone(field) {
+  field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
 }
 
 // Elements with data-live and an id are asked for again, all in one request at the page's own address, until the page

@@ -15,6 +15,7 @@ use crate::db::{Connection, DbError, sessions};
 use crate::domain::ids::UserId;
 use crate::domain::limits::Rate;
 use crate::domain::password::WeakPassword;
+use crate::domain::time_zone;
 use crate::domain::user::{EmailAddress, Role};
 use crate::secrets;
 
@@ -133,8 +134,15 @@ impl App {
     }
 
     /// Sets the password of the account that the link was mailed to, making it if there is none, and ends every
-    /// session it has; tells whether it is new.
-    pub async fn choose_password(&self, token: &str, password: &str) -> Result<(User, bool), PasswordError> {
+    /// session it has; returns whether it is new. A new one shows times in that zone, or in UTC where there is none of that
+    /// name.
+    pub async fn choose_password(
+        &self,
+        token: &str,
+        password: &str,
+        time_zone: &str,
+    ) -> Result<(User, bool), PasswordError> {
+        let time_zone = time_zone::known(time_zone).unwrap_or(chrono_tz::Tz::UTC).name().to_owned();
         let link = self.open_link(token).await?.ok_or(PasswordError::LinkGone)?;
         let whose = secrets::hex(&secrets::digest(token.as_bytes()));
         let hash = self.new_hash(password, &link.email, &whose).await?;
@@ -148,8 +156,7 @@ impl App {
                 return Ok((renew(conn, known, link.role, &hash, now)?, false));
             }
             let Link { email, role } = link;
-            let user =
-                User { id, email, role, password_hash: hash, time_zone: "UTC".into(), created_at: now };
+            let user = User { id, email, role, password_hash: hash, time_zone, created_at: now };
             users::insert(conn, &user)?;
             audit::write(conn, now, Actor::User(id), "user created", id.0, role.as_str())?;
             Ok::<_, PasswordError>((user, true))

@@ -13,6 +13,7 @@ pub mod money;
 pub mod password;
 pub mod phone;
 pub mod stop;
+pub mod time_zone;
 pub mod typed;
 pub mod user;
 pub mod verification;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
-use unicode_normalization::UnicodeNormalization as _;
 
 /// An e-mail address that mail can be sent to from anywhere: plain ASCII in lower case, a domain of another script as
 /// its `xn--` form (IDNA 2008, UTS 46), at most 254 characters.

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use chrono_tz::Tz;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use super::sign_in::{Nothing, too_many_tries};
 use crate::app::accounts::PasswordError;
 use crate::domain::ids::SessionId;
 use crate::domain::password::SHORTEST_PASSWORD;
+use crate::domain::time_zone;
 
 struct SessionView {
     id: SessionId,
@@ -30,8 +32,9 @@ struct AccountPage {
     errors: Errors,
     email: String,
     least: u32,
-    zones: Vec<&'static str>,
+    zones: Vec<(&'static str, Vec<&'static str>)>,
     zone: String,
+    zone_is_known: bool,
     sessions: Vec<SessionView>,
 }
 
@@ -49,13 +52,17 @@ pub(super) struct TimeZoneForm {
     time_zone: String,
 }
 
-/// Zones to choose from: places of the big continents, without the old and the odd names.
-fn zones() -> Vec<&'static str> {
-    const CONTINENTS: [&str; 7] =
-        ["Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Pacific/"];
-    let mut zones = vec!["UTC"];
-    let named = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-    zones.extend(named.filter(|name| CONTINENTS.iter().any(|continent| name.starts_with(continent))));
+/// Zones to choose from, by continent; the saved one too, where it is no place.
+fn zones(saved: Option<Tz>) -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut zones: Vec<(&str, Vec<&str>)> = Vec::new();
+    let odd = saved.map(Tz::name).filter(|saved| time_zone::places().all(|place| place != *saved));
+    for name in time_zone::places().chain(odd) {
+        let continent = name.split_once('/').map_or("Others", |(continent, _)| continent);
+        match zones.last_mut() {
+            Some((last, names)) if *last == continent => names.push(name),
+            _ => zones.push((continent, vec![name])),
+        }
+    }
     zones
 }
 
@@ -74,13 +81,15 @@ async fn page(signed_in: &SignedIn, errors: Errors) -> Result<AccountPage, PageE
         })
         .collect();
     sessions.sort_by_key(|session| !session.current);
+    let saved = time_zone::known(&signed_in.user.time_zone);
     Ok(AccountPage {
         page: signed_in.visitor.page("Your account"),
         errors,
         email: signed_in.user.email.to_string(),
         least: SHORTEST_PASSWORD,
-        zones: zones(),
-        zone: signed_in.user.time_zone.clone(),
+        zones: zones(saved),
+        zone: saved.map_or_else(|| signed_in.user.time_zone.clone(), |zone| zone.name().to_owned()),
+        zone_is_known: saved.is_some(),
         sessions,
     })
 }
@@ -131,12 +140,12 @@ pub(super) async fn set_time_zone(
     signed_in: SignedIn,
     form: Form<TimeZoneForm>,
 ) -> Result<HttpResponse, PageError> {
-    match form.0.time_zone.parse() {
-        Ok(zone) => {
+    match time_zone::known(&form.0.time_zone) {
+        Some(zone) => {
             signed_in.app().set_time_zone(signed_in.user.id, zone).await?;
             Ok(signed_in.visitor.redirect("/account", Some(Flash::TimeZoneSaved)))
         }
-        Err(_) => shown_again(
+        None => shown_again(
             &page(&signed_in, Errors::one("time_zone", "Choose a time zone from the list.")).await?,
         ),
     }

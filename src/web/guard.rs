@@ -21,7 +21,7 @@ use super::flash::{self, Flash};
 use super::forms::{self, FormCookie};
 use super::headers::RequestId;
 use super::page::{Page, UserView};
-use super::{Settings, address, origin, session};
+use super::{Settings, address, device, origin, session};
 use crate::app::App;
 use crate::db::users::User;
 use crate::domain::ids::{SessionId, UserId};
@@ -103,32 +103,8 @@ impl Visitor {
 
     /// What the browser says it is, in two words.
     pub(super) fn device(&self) -> String {
-        let agent =
-            self.request.headers().get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or("");
-        let first = |known: &[(&str, &'static str)]| {
-            known.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
-        };
-        let browsers = [
-            ("Edg/", "Edge"),
-            ("OPR/", "Opera"),
-            ("Firefox/", "Firefox"),
-            ("Chrome/", "Chrome"),
-            ("Safari/", "Safari"),
-            ("curl/", "curl"),
-        ];
-        let systems = [
-            ("iPhone", "iPhone"),
-            ("iPad", "iPad"),
-            ("Android", "Android"),
-            ("Windows", "Windows"),
-            ("Mac OS X", "Mac"),
-            ("Linux", "Linux"),
-        ];
-        match (first(&browsers), first(&systems)) {
-            (Some(browser), Some(system)) => format!("{browser} on {system}"),
-            (Some(one), None) | (None, Some(one)) => one.to_owned(),
-            (None, None) => "Another browser".to_owned(),
-        }
+        let agent = self.request.headers().get("user-agent").and_then(|value| value.to_str().ok());
+        device::name(agent.unwrap_or_default())
     }
 
     /// What the browser was given when somebody signed in here before.

@@ -7,6 +7,7 @@ mod address;
 mod admin;
 mod assets;
 mod connections;
+mod device;
 mod error;
 mod flash;
 mod forms;

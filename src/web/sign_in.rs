@@ -71,6 +71,9 @@ pub(super) struct SignInForm {
 pub(super) struct NewPasswordForm {
     #[serde(default)]
     new_password: String,
+    /// Where the browser's clocks are, if it says so; for a new account.
+    #[serde(default)]
+    time_zone: String,
 }
 
 #[derive(Deserialize)]
@@ -217,7 +220,8 @@ pub(super) async fn choose_password(
     token: web::Path<String>,
     form: Form<NewPasswordForm>,
 ) -> Result<HttpResponse, PageError> {
-    match visitor.app.choose_password(&token, &form.0.new_password).await {
+    let NewPasswordForm { new_password, time_zone } = form.0;
+    match visitor.app.choose_password(&token, &new_password, &time_zone).await {
         Ok((user, is_new)) => {
             session::begin(&visitor.session, &user, &visitor.device())?;
             let flash = if is_new { Flash::Welcome } else { Flash::PasswordChosen };

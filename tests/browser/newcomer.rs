@@ -75,6 +75,8 @@ impl Newcomer<'_> {
         browser.fill("new_password", PASSWORD).await;
         if browser.view.script {
             browser.says("characters: long enough").await;
+            let here = "Intl.DateTimeFormat().resolvedOptions().timeZone";
+            browser.until(&format!("document.querySelector('[name=time_zone]').value === {here}")).await;
         }
         browser.click("Make my account").await;
         browser.at("/masks").await;

@@ -635,6 +635,18 @@ async fn a_visitor_who_is_not_signed_in_makes_no_row_and_machines_get_no_cookie(
 #[tokio::test(flavor = "multi_thread")]
 async fn times_are_shown_by_the_clocks_that_a_user_chooses() {
     let app = without_worker().await;
+    // A new account begins with those of the browser, where it names them.
+    for (name, said, saved) in
+        [("bob", "Europe/Kiev", "Europe/Kyiv"), ("eve", "<script>", "UTC"), ("dan", "", "UTC")]
+    {
+        let email = format!("{name}@example.com");
+        let link = app.app.invite(email.parse().unwrap(), maskline::domain::user::Role::User).await.unwrap();
+        let path = &link[link.find("/links/").unwrap()..];
+        let fields = [("new_password", PASSWORD), ("time_zone", said)];
+        assert_eq!(app.anonymous().submit(path, path, &fields).await.location(), "/masks");
+        let kept = app.database.one(&format!("SELECT time_zone FROM users WHERE email = '{email}'")).await;
+        assert_eq!(kept, saved);
+    }
     let mut ada = app.signed_in("ada").await;
     app.clock.advance(TimeDelta::minutes(20));
     let mut other = app.anonymous();
@@ -656,6 +668,19 @@ async fn times_are_shown_by_the_clocks_that_a_user_chooses() {
         page.text
     );
     assert!(page.text.contains("<option selected>Asia/Kathmandu</option>"));
+    // An older name is the same place.
+    ada.submit("/account", "/account/time-zone", &[("time_zone", "Asia/Calcutta")]).await;
+    assert!(ada.get("/account").await.text.contains("<option selected>Asia/Kolkata</option>"));
+    // One that was saved by another version, and is known no more, is said to be so.
+    app.database.execute("UPDATE users SET time_zone = 'Mars/Phobos'").await;
+    let page = ada.get("/account").await;
+    assert!(
+        page.words()
+            .contains("“Mars/Phobos”, is not known here. Until you choose another, times are shown in UTC")
+    );
+    assert!(page.text.contains("<option value=\"\" selected>"), "{}", page.text);
+    let saved = ada.submit("/account", "/account/time-zone", &[("time_zone", "Indian/Maldives")]).await;
+    assert_eq!(saved.location(), "/account");
     for zone in ["", "Mars/Phobos", "<script>", "../../etc/passwd"] {
         let page = ada.submit("/account", "/account/time-zone", &[("time_zone", zone)]).await;
         assert_eq!(page.status, 422, "{zone}");
