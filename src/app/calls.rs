@@ -7,6 +7,7 @@
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use uuid::Builder;
 
 use super::directory::{Entry, Map};
@@ -15,9 +16,10 @@ use super::recorder::{EVENT_PREFIX, Told};
 use super::{App, texts};
 use crate::db::{DbError, calls, masks, rates, users};
 use crate::domain::call::{
-    CalledMask, Caller, Decided, Decision, Ending, Instruction, PickedUp, Reason, decide, is_worth_a_notice,
+    CalledMask, Caller, Decided, Decision, Ending, Instruction, PickedUp, Reason, decide, decide_again,
+    is_worth_a_notice,
 };
-use crate::domain::call_book::{BookedCall, CallBook, KnownCall};
+use crate::domain::call_book::{BookedCall, CallBook, Listed};
 use crate::domain::ids::{CallId, MaskId};
 use crate::domain::limits::Rate;
 use crate::domain::mask::{Mask, Standing};
@@ -31,6 +33,8 @@ use crate::secrets;
 const TRIES: u32 = 200;
 /// How long it is left alone then.
 const PAUSE: Duration = Duration::from_millis(1);
+/// How long a notice to an owner is not tried again that could not be written down.
+const NOTICE_TRY: TimeDelta = TimeDelta::minutes(1);
 
 /// A call as the carrier tells of it.
 #[derive(Debug, Clone)]
@@ -118,8 +122,7 @@ impl App {
         let facts = CalledMask {
             phone,
             standing: entry.standing,
-            destination,
-            destination_is_mask: destination.is_some_and(|number| map.holds(number)),
+            destination: destination.filter(|number| !map.holds(*number)),
             is_stopped: self.is_stopped(&map, &entry, || destination),
         };
         let caller = Caller {
@@ -129,7 +132,8 @@ impl App {
         drop(map);
         let Some(mut book) = soon(|| self.book_now()) else { return Ok(None) };
         if let Some(known) = book.find(id) {
-            return Ok(Some(self.routed(again(&facts, incoming.caller, known), Some(id))));
+            let decision = decide_again(&facts, caller, known.decided, known.is_over);
+            return Ok(Some(self.routed(decision, Some(id))));
         }
         Ok(Some(self.decide_and_book(&mut book, incoming, id, (&facts, &entry), caller)))
     }
@@ -149,18 +153,21 @@ impl App {
         let decision = decide(facts, caller, recent, limits);
         let decided = Decided::from(decision);
         let digest = self.sealer.to_write(&lookups);
-        let is_over = decided != Decided::Connected;
-        let mask = (entry.mask, entry.user);
+        let (mask, is_over) = ((entry.mask, entry.user), decided.is_refused());
         book.add(&BookedCall { id, mask, caller: digest, decided, at: now, is_over }, now);
-        self.recorder.tell(Told::Called {
-            id,
-            mask: entry.mask,
-            event: incoming.event.clone(),
-            caller: caller.number.zip(digest),
-            decided,
-            at: now,
-        });
-        if is_worth_a_notice(decision, recent, limits) {
+        let listed = if is_over { book.list_refused(entry.mask, now) } else { Listed::Yes };
+        match listed {
+            Listed::Yes => self.recorder.tell(Told::Called {
+                id,
+                mask: entry.mask,
+                event: incoming.event.clone(),
+                caller: caller.number.zip(digest),
+                decided,
+                at: now,
+            }),
+            Listed::Counted { hour, calls } => self.recorder.count_refused(entry.mask, hour, calls),
+        }
+        if is_worth_a_notice(decision) && book.take_notice(entry.mask, now, now + NOTICE_TRY) {
             self.tell_of_limit(entry.mask);
         }
         self.routed(decision, Some(id))
@@ -307,38 +314,52 @@ impl App {
         Ok(ended)
     }
 
-    /// Tells the owner, once a day at most, that calls to the mask are turned away at a limit.
+    /// Tells the owner, once a day at most, that calls to the mask are turned away at a limit. The database is asked once
+    /// whether that was done today; then the book knows it.
     fn tell_of_limit(&self, mask: MaskId) {
-        let (db, sealer, now) = (self.db.clone(), self.sealer.clone(), self.now());
-        let wake = self.wake_letters.clone();
+        let (db, sealer, now) = (self.work_db.clone(), self.sealer.clone(), self.now());
+        let (book, wake) = (self.book.clone(), self.wake_letters.clone());
         let rule = self.rule("notices of a limit", &mask.to_string(), Rate::per_day(1));
         let public_url = self.settings.public_url.clone();
         self.behind(async move {
             let work = move |conn: &mut _| {
-                if rates::take(conn, &[rule], now)?.is_err() {
-                    return Ok(());
+                if let Err(told) = rates::take(conn, &[rule], now)? {
+                    return Ok(told.until);
                 }
-                let Some(mask) = masks::find_any(conn, mask)? else { return Ok(()) };
-                let Some(owner) = users::find(conn, mask.user)? else { return Ok(()) };
+                let next = now + rule.rate.within;
+                let Some(mask) = masks::find_any(conn, mask)? else { return Ok(next) };
+                let Some(owner) = users::find(conn, mask.user)? else { return Ok(next) };
                 let phone = mask.phone.map_or(String::new(), |phone| phone.grouped());
                 let letter = texts::CallsTurnedAway { mask: &phone, id: mask.id, public_url: &public_url };
                 let subject = "Calls to one of your masks were turned away";
                 let letter = texts::letter(owner.email, subject, &letter);
-                queue_notice(conn, &sealer, &letter, now).map(drop)
+                queue_notice(conn, &sealer, &letter, now)?;
+                Ok::<_, DbError>(next)
             };
             match db.transaction(work).await {
-                Ok(()) => wake.notify_one(),
+                Ok(next) => {
+                    book.lock().unwrap_or_else(PoisonError::into_inner).put_off_notice(mask, next);
+                    wake.notify_one();
+                }
                 Err(error) => tracing::warn!(%error, "an owner was not told of a limit"),
             }
         });
     }
 
+    /// How long a phone rings, in seconds.
+    pub fn ring_seconds(&self) -> u32 {
+        u32::try_from(self.settings.limits.ringing.num_seconds()).unwrap_or(25)
+    }
+
     fn routed(&self, decision: Decision, call: Option<CallId>) -> Routed {
-        let ring_seconds = u32::try_from(self.settings.limits.ringing.num_seconds()).unwrap_or(25);
+        let ring_seconds = self.ring_seconds();
         let outcome = CallOutcome::of(&decision);
         match decision {
             Decision::Connect { to, shown } => {
                 Routed { instruction: Instruction::Connect { to, shown, ring_seconds }, call, outcome }
+            }
+            Decision::RingOut(_) => {
+                Routed { instruction: Instruction::RingOut { ring_seconds }, call, outcome }
             }
             Decision::TurnAway(reason) => Routed {
                 instruction: Instruction::Say(texts::text(&texts::TurnedAway { reason })),
@@ -347,21 +368,6 @@ impl App {
             },
             Decision::Reject => Routed { instruction: Instruction::Reject, call: None, outcome },
         }
-    }
-}
-
-/// The answer to an event that was answered before: the same, unless the mask does not ring there any more, or the call
-/// is over.
-fn again(facts: &CalledMask, caller: Option<PhoneNumber>, known: KnownCall) -> Decision {
-    match (known.decided, facts.standing, facts.destination) {
-        (Decided::Connected, ..) if known.is_over => Decision::TurnAway(Reason::Unavailable),
-        (Decided::Connected, Standing::Rings, Some(to)) if !facts.destination_is_mask => {
-            Decision::Connect { to, shown: caller.unwrap_or(facts.phone) }
-        }
-        (Decided::Connected, Standing::Paused, _) => Decision::TurnAway(Reason::Paused),
-        (Decided::Connected, ..) => Decision::TurnAway(Reason::NotInService),
-        (Decided::TurnedAway(reason), ..) => Decision::TurnAway(reason),
-        (Decided::Rejected, ..) => Decision::Reject,
     }
 }
 

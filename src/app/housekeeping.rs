@@ -20,8 +20,9 @@ impl App {
     /// keeps none of the others.
     pub async fn forget_old(&self) -> Result<usize, DbError> {
         let now = self.now();
-        let kinds: [(Forget, DateTime<Utc>); 6] = [
+        let kinds: [(Forget, DateTime<Utc>); 7] = [
             (calls::forget, now - CALLS),
+            (calls::forget_counts, now - CALLS),
             (codes::forget, now - OVER),
             (links::forget, now - OVER),
             (letters::forget, now - OVER),

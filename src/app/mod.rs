@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod admin;
 pub mod areas;
 mod background;
+mod callers;
 pub mod calls;
 pub mod codes;
 pub mod devices;
@@ -128,7 +129,7 @@ pub struct App {
     spool_keys: FrameKeys,
     search_keys: FrameKeys,
     directory: directory::Directory,
-    book: Mutex<CallBook>,
+    book: Arc<Mutex<CallBook>>,
     recorder: recorder::Recorder,
     hashing: Arc<hash_queue::HashQueue>,
     judging: Arc<hash_queue::HashQueue>,
@@ -174,7 +175,7 @@ impl App {
             spool_keys: FrameKeys::new(roots, "records of calls on disk"),
             search_keys: FrameKeys::new(roots, "searches of admins"),
             directory: directory::Directory::empty(),
-            book: Mutex::default(),
+            book: Arc::default(),
             recorder: recorder::Recorder::new(),
             hashing: passwords::hashing_queue(),
             judging: passwords::judging_queue(),

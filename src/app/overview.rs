@@ -58,6 +58,8 @@ pub struct ShownCall {
     pub call: LoggedCall,
     /// Who called.
     pub caller: ShownCaller,
+    /// Whether they are refused now, and can be let in again.
+    pub is_barred: bool,
 }
 
 /// Who called, as far as we know.
@@ -82,8 +84,10 @@ pub struct ShownMask {
     pub number: Option<OwnNumber>,
     /// A page of its calls, the newest first.
     pub calls: Vec<ShownCall>,
-    /// How many calls there are in all.
+    /// How many entries its log has in all.
     pub calls_in_all: i64,
+    /// How many refused calls of 30 days were only counted.
+    pub calls_counted: i64,
     /// Calls by day, of 30 days, in the owner's zone.
     pub days: Vec<(NaiveDate, i64)>,
     /// Seconds talked in this calendar month (by UTC).
@@ -138,30 +142,32 @@ impl App {
                 None => None,
             };
             let (log, calls_in_all) = calls::log(conn, id, page)?;
+            let counted = calls::counted(conn, id, since)?;
             let days = by_day(calls::by_quarter(conn, id, since)?, zone);
             let talked = spend::talked(conn, id, now)?;
             let is_given_up = operations::is_given_up(conn, id)?;
             let is_confirmed = directory::unconfirmed(conn, mask.phone.into_iter())?.is_empty();
-            let figures = (calls_in_all, talked, is_confirmed, is_given_up);
+            let figures = ((calls_in_all, counted), talked, is_confirmed, is_given_up);
             Ok::<_, DbError>(Some((mask, number, log, figures, days)))
         };
         let found = self.db.transaction(work).await?;
         Ok(found.map(|(mask, number, log, figures, days)| {
-            let (calls_in_all, talked, is_confirmed, is_given_up) = figures;
+            let ((calls_in_all, calls_counted), talked, is_confirmed, is_given_up) = figures;
             ShownMask {
-                mask,
                 is_given_up,
                 number: number.as_ref().map(|stored| self.own_number(stored)),
-                calls: log.into_iter().map(|call| self.shown_call(call)).collect(),
+                calls: log.into_iter().map(|call| self.shown_call(&mask, call)).collect(),
                 calls_in_all,
+                calls_counted,
                 days,
                 talked,
                 is_confirmed,
+                mask,
             }
         }))
     }
 
-    fn shown_call(&self, call: LoggedCall) -> ShownCall {
+    fn shown_call(&self, mask: &Mask, call: LoggedCall) -> ShownCall {
         let caller = match &call.caller_sealed {
             None => ShownCaller::Hidden,
             Some(sealed) => match self.sealer.open(sealed, Place::caller(call.id.0)) {
@@ -169,7 +175,9 @@ impl App {
                 Err(_) => ShownCaller::Unreadable,
             },
         };
-        ShownCall { call, caller }
+        let refused = call.caller_lookup.filter(|_| call.decided.is_too_often());
+        let is_barred = refused.is_some_and(|caller| self.is_barred((mask.id, mask.user), &caller));
+        ShownCall { call, caller, is_barred }
     }
 }
 

@@ -3,28 +3,35 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz};
+use diesel::sql_types::{BigInt, Bytea, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::schema::{calls, masks};
 use super::{Connection, DbError};
-use crate::domain::call::{Decided, Ending, PickedUp, Reason};
+use crate::domain::call::{Decided, Ending, PickedUp, Reason, Unbelievable};
 use crate::domain::ids::{CallId, MaskId, UserId};
 
-const WORDS: [(Decided, &str); 12] = [
+const WORDS: [(Decided, &str); 15] = [
     (Decided::Connected, "connected"),
+    (Decided::RangOut(Unbelievable::OwnersNumber), "owners_number"),
+    (Decided::RangOut(Unbelievable::MasksNumber), "masks_number"),
+    // As versions before wrote the two.
+    (Decided::RangOut(Unbelievable::OwnersNumber), "own_mask"),
+    (Decided::RangOut(Unbelievable::MasksNumber), "mask_to_mask"),
     (Decided::TurnedAway(Reason::Resting), "resting"),
     (Decided::TurnedAway(Reason::Paused), "paused"),
-    (Decided::TurnedAway(Reason::OwnMask), "own_mask"),
-    (Decided::TurnedAway(Reason::MaskToMask), "mask_to_mask"),
     (Decided::TurnedAway(Reason::Busy), "busy"),
     (Decided::TurnedAway(Reason::OverLimit), "over_limit"),
     (Decided::TurnedAway(Reason::OutOfMinutes), "out_of_minutes"),
     (Decided::TurnedAway(Reason::Stopped), "stopped"),
     (Decided::TurnedAway(Reason::CallerOverLimit), "caller_over_limit"),
+    (Decided::TurnedAway(Reason::Loop), "loop"),
     (Decided::Rejected, "rejected"),
     (Decided::TurnedAway(Reason::NotAllowed), "not_allowed"),
 ];
+
+/// Calls that were refused because their caller called too often.
+pub(super) const TOO_OFTEN: &str = "'caller_over_limit', 'loop', 'rejected'";
 
 /// The word by which a decision is kept.
 pub fn word_of_decision(decided: Decided) -> &'static str {
@@ -75,14 +82,16 @@ pub fn ending_of(word: &str, seconds: Option<i32>) -> Option<Ending> {
     })
 }
 
-/// A call in a mask's log.
+/// A call in a mask's log, or several of one caller's that were refused because they called too often.
 #[derive(Debug, Clone)]
 pub struct LoggedCall {
-    /// Its name.
+    /// Its name; of several, that of the last.
     pub id: CallId,
     /// The caller, sealed, unless hidden.
     pub caller_sealed: Option<Vec<u8>>,
-    /// When it came in.
+    /// The digest of the caller for this mask, unless hidden.
+    pub caller_lookup: Option<[u8; 32]>,
+    /// When it came in; of several, the last.
     pub received_at: DateTime<Utc>,
     /// What was decided.
     pub decided: Decided,
@@ -90,6 +99,10 @@ pub struct LoggedCall {
     pub answered_at: Option<DateTime<Utc>>,
     /// How it ended.
     pub ending: Option<Ending>,
+    /// When the owner let the caller in again, if they did after it.
+    pub admitted_at: Option<DateTime<Utc>>,
+    /// How many calls it stands for.
+    pub calls: i64,
 }
 
 /// Whether anybody ever called one of the user's masks.
@@ -98,43 +111,112 @@ pub fn any_of_user(conn: &mut Connection, user: UserId) -> Result<bool, DbError>
     Ok(diesel::select(exists(calls::table.filter(calls::mask_id.eq_any(of_user)))).get_result(conn)?)
 }
 
-/// How many calls a page of a log holds.
+/// How many entries a page of a log holds.
 pub const PAGE: i64 = 20;
 
-type LogRow =
-    (Uuid, Option<Vec<u8>>, DateTime<Utc>, String, Option<DateTime<Utc>>, Option<String>, Option<i32>);
+#[derive(QueryableByName)]
+struct LogRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Nullable<Bytea>)]
+    caller_sealed: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Bytea>)]
+    caller_lookup: Option<Vec<u8>>,
+    #[diesel(sql_type = Timestamptz)]
+    received_at: DateTime<Utc>,
+    #[diesel(sql_type = Text)]
+    decision: String,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    answered_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    ending: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    talk_seconds: Option<i32>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    admitted_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = BigInt)]
+    calls: i64,
+}
 
-/// One page of the mask's calls, the newest first, and how many there are in all.
-pub fn log(conn: &mut Connection, mask: MaskId, page: i64) -> Result<(Vec<LoggedCall>, i64), DbError> {
-    let total = calls::table.filter(calls::mask_id.eq(mask.0)).count().get_result(conn)?;
-    let rows: Vec<LogRow> = calls::table
-        .filter(calls::mask_id.eq(mask.0))
-        .order((calls::received_at.desc(), calls::id))
-        .offset(page.max(0) * PAGE)
-        .limit(PAGE)
-        .select((
-            calls::id,
-            calls::caller_sealed,
-            calls::received_at,
-            calls::decision,
-            calls::answered_at,
-            calls::ending,
-            calls::talk_seconds,
-        ))
-        .load(conn)?;
-    let logged = |(id, caller_sealed, received_at, decision, answered_at, ended, seconds): LogRow| {
-        Ok(LoggedCall {
-            id: CallId(id),
-            caller_sealed,
-            received_at,
-            decided: decided(&decision)?,
-            answered_at,
-            ending: ended
-                .map(|word| ending_of(&word, seconds).ok_or(DbError::Unreadable("calls.ending")))
-                .transpose()?,
+impl TryFrom<LogRow> for LoggedCall {
+    type Error = DbError;
+
+    fn try_from(row: LogRow) -> Result<Self, DbError> {
+        let ended =
+            |word: String| ending_of(&word, row.talk_seconds).ok_or(DbError::Unreadable("calls.ending"));
+        Ok(Self {
+            id: CallId(row.id),
+            caller_sealed: row.caller_sealed,
+            caller_lookup: row.caller_lookup.and_then(|lookup| lookup.try_into().ok()),
+            received_at: row.received_at,
+            decided: decided(&row.decision)?,
+            answered_at: row.answered_at,
+            ending: row.ending.map(ended).transpose()?,
+            admitted_at: row.admitted_at,
+            calls: row.calls,
         })
-    };
-    Ok((rows.into_iter().map(logged).collect::<Result<_, DbError>>()?, total))
+    }
+}
+
+/// One page of the mask's log, the newest first, and how many entries there are in all.
+pub fn log(conn: &mut Connection, mask: MaskId, page: i64) -> Result<(Vec<LoggedCall>, i64), DbError> {
+    // A caller's digest is longer than a call's name, so that none is taken for the other.
+    let entry = format!(
+        "CASE WHEN decision IN ({TOO_OFTEN}) AND caller_lookup IS NOT NULL THEN caller_lookup ELSE uuid_send(id) END"
+    );
+    let total =
+        diesel::sql_query(format!("SELECT count(DISTINCT {entry}) AS figure FROM calls WHERE mask_id = $1"))
+            .bind::<SqlUuid, _>(mask.0)
+            .get_result::<Figure>(conn)?;
+    let rows: Vec<LogRow> = diesel::sql_query(format!(
+        "SELECT * FROM (SELECT DISTINCT ON ({entry}) id, caller_sealed, caller_lookup, received_at, decision, \
+                               answered_at, ending, talk_seconds, admitted_at, count(*) OVER (PARTITION BY {entry}) AS calls \
+                        FROM calls WHERE mask_id = $1 ORDER BY {entry}, received_at DESC, id) entries \
+         ORDER BY received_at DESC, id LIMIT {PAGE} OFFSET $2"
+    ))
+    .bind::<SqlUuid, _>(mask.0)
+    .bind::<BigInt, _>(page.max(0) * PAGE)
+    .load(conn)?;
+    Ok((rows.into_iter().map(LoggedCall::try_from).collect::<Result<_, DbError>>()?, total.figure))
+}
+
+#[derive(QueryableByName)]
+struct Figure {
+    #[diesel(sql_type = BigInt)]
+    figure: i64,
+}
+
+/// How many refused calls to the mask since `since` were only counted.
+pub fn counted(conn: &mut Connection, mask: MaskId, since: DateTime<Utc>) -> Result<i64, DbError> {
+    let counted = diesel::sql_query(
+        "SELECT coalesce(sum(calls), 0)::bigint AS figure FROM refused_calls WHERE mask_id = $1 AND hour > $2",
+    )
+    .bind::<SqlUuid, _>(mask.0)
+    .bind::<Timestamptz, _>(since);
+    Ok(counted.get_result::<Figure>(conn)?.figure)
+}
+
+/// The caller of a call.
+#[derive(Debug, Clone)]
+pub struct SealedCaller {
+    /// Their number, sealed.
+    pub sealed: Vec<u8>,
+    /// The digest that finds them among the callers of the mask.
+    pub digest: [u8; 32],
+}
+
+type CallerColumns = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// The caller of a call to the mask; `None` where there is no such call, or they were hidden.
+pub fn caller(conn: &mut Connection, mask: MaskId, id: CallId) -> Result<Option<SealedCaller>, DbError> {
+    let row: Option<CallerColumns> = calls::table
+        .filter(calls::id.eq(id.0).and(calls::mask_id.eq(mask.0)))
+        .select((calls::caller_sealed, calls::caller_lookup))
+        .first(conn)
+        .optional()?;
+    Ok(row.and_then(|(sealed, lookup)| {
+        Some(SealedCaller { sealed: sealed?, digest: lookup?.try_into().ok()? })
+    }))
 }
 
 #[derive(QueryableByName)]
@@ -156,7 +238,7 @@ pub fn by_quarter(
         "SELECT date_bin('15 minutes', received_at, 'epoch'::timestamptz) AS quarter, count(*) AS calls FROM calls \
          WHERE mask_id = $1 AND received_at > $2 GROUP BY 1 ORDER BY 1",
     )
-    .bind::<diesel::sql_types::Uuid, _>(mask.0)
+    .bind::<SqlUuid, _>(mask.0)
     .bind::<Timestamptz, _>(since)
     .load(conn)?;
     Ok(rows.into_iter().map(|row| (row.quarter, row.calls)).collect())
@@ -183,4 +265,9 @@ pub fn set_cut(conn: &mut Connection, id: CallId, now: DateTime<Utc>) -> Result<
 /// Forgets calls that came in before `before`, a batch at most.
 pub fn forget(conn: &mut Connection, before: DateTime<Utc>) -> Result<usize, DbError> {
     super::forget(conn, "calls", "received_at", before)
+}
+
+/// Forgets the counts of refused calls in hours that began before `before`, a batch at most.
+pub fn forget_counts(conn: &mut Connection, before: DateTime<Utc>) -> Result<usize, DbError> {
+    super::forget(conn, "refused_calls", "hour", before)
 }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bytea, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::calls::{decided, word_of_decision, word_of_ending};
+use super::calls::{TOO_OFTEN, decided, word_of_decision, word_of_ending};
 use super::spend::Talked;
 use super::{Connection, DbError, hold_lock};
 use crate::domain::call::{Decided, Ending, PickedUp};
@@ -40,14 +40,26 @@ pub enum Record {
         /// When it was told.
         at: DateTime<Utc>,
     },
+    /// Refused calls came in of which no more than their number is kept.
+    Refused {
+        /// The mask that was called.
+        mask: MaskId,
+        /// When the hour began.
+        hour: DateTime<Utc>,
+        /// Which start of a server counted them.
+        run: Uuid,
+        /// How many it counted in that hour until now.
+        calls: u32,
+    },
 }
 
 impl Record {
-    /// The call that it is about.
-    pub fn call(&self) -> CallId {
+    /// The call that it is about, where it is about a single one.
+    pub fn call(&self) -> Option<CallId> {
         match self {
-            Self::Called(new) => new.id,
-            Self::PickedUp { call, .. } | Self::Ended { call, .. } => *call,
+            Self::Called(new) => Some(new.id),
+            Self::PickedUp { call, .. } | Self::Ended { call, .. } => Some(*call),
+            Self::Refused { .. } => None,
         }
     }
 }
@@ -83,6 +95,7 @@ pub fn write(
     let server = server.map(|server| server.0);
     hold_lock(conn, RECORD_LOCK)?;
     let (mut called, mut picked_up, mut ended) = (Vec::new(), Vec::new(), Vec::<Told>::new());
+    let mut refused = Vec::new();
     for record in records {
         match record {
             Record::Called(new) => called.push(new),
@@ -90,9 +103,11 @@ pub fn write(
             // The same row twice in one statement: which of them counted would be anybody's guess.
             Record::Ended { call, .. } if ended.iter().any(|told| told.0 == call.0) => {}
             Record::Ended { call, ending, at } => ended.push((call.0, *ending, *at)),
+            Record::Refused { mask, hour, run, calls } => refused.push((mask.0, *hour, *run, *calls)),
         }
     }
     insert(conn, server, &called)?;
+    count_refused(conn, &refused)?;
     let mut missing = set_picked_up(conn, server, &picked_up)?;
     missing.extend(settle(conn, server, &ended)?);
     Ok(missing)
@@ -102,7 +117,7 @@ fn insert(conn: &mut Connection, server: Option<Uuid>, calls: &[&NewCall]) -> Re
     if calls.is_empty() {
         return Ok(());
     }
-    let over = |call: &&NewCall| (call.decided != Decided::Connected).then_some(call.at);
+    let over = |call: &&NewCall| call.decided.is_refused().then_some(call.at);
     // A mask that is gone for good takes its calls along.
     diesel::sql_query(
         "INSERT INTO calls (id, mask_id, event_key, caller_sealed, caller_lookup, received_at, decision, ended_at, server) \
@@ -123,6 +138,25 @@ fn insert(conn: &mut Connection, server: Option<Uuid>, calls: &[&NewCall]) -> Re
     .bind::<Array<Text>, _>(calls.iter().map(|call| word_of_decision(call.decided)).collect::<Vec<_>>())
     .bind::<Array<Nullable<Timestamptz>>, _>(calls.iter().map(over).collect::<Vec<_>>())
     .bind::<Nullable<SqlUuid>, _>(server)
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Notes how many refused calls were only counted. A count never shrinks, so that records may come twice and in any order.
+fn count_refused(conn: &mut Connection, counts: &[(Uuid, DateTime<Utc>, Uuid, u32)]) -> Result<(), DbError> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    diesel::sql_query(
+        "INSERT INTO refused_calls (mask_id, hour, run, calls) \
+         SELECT t.mask, t.hour, t.run, max(t.calls) FROM unnest($1, $2, $3, $4) AS t (mask, hour, run, calls) \
+         JOIN masks ON masks.id = t.mask GROUP BY 1, 2, 3 \
+         ON CONFLICT (mask_id, hour, run) DO UPDATE SET calls = greatest(refused_calls.calls, excluded.calls)",
+    )
+    .bind::<Array<SqlUuid>, _>(counts.iter().map(|count| count.0).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(counts.iter().map(|count| count.1).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(counts.iter().map(|count| count.2).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.iter().map(|count| i64::from(count.3)).collect::<Vec<_>>())
     .execute(conn)?;
     Ok(())
 }
@@ -215,6 +249,8 @@ pub struct ToldCall {
     pub ended_at: Option<DateTime<Utc>>,
     /// How long they talked.
     pub talk_seconds: Option<u32>,
+    /// When the owner let the caller in again, if they did.
+    pub admitted_at: Option<DateTime<Utc>>,
 }
 
 #[derive(QueryableByName)]
@@ -241,6 +277,8 @@ struct ToldRow {
     ended_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Integer>)]
     talk_seconds: Option<i32>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    admitted_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<ToldRow> for ToldCall {
@@ -257,6 +295,7 @@ impl TryFrom<ToldRow> for ToldCall {
             picked_up: row.answered_at.map(|_| PickedUp::of_seconds(row.answered_after)),
             ended_at: row.ended_at,
             talk_seconds: row.talk_seconds.and_then(|seconds| u32::try_from(seconds).ok()),
+            admitted_at: row.admitted_at,
         })
     }
 }
@@ -271,9 +310,9 @@ pub fn told_after(
 ) -> Result<Vec<ToldCall>, DbError> {
     let rows: Vec<ToldRow> = diesel::sql_query(format!(
         "SELECT recorded, calls.id, mask_id, user_id, caller_lookup, decision, received_at, answered_at, \
-                answered_after, ended_at, talk_seconds \
+                answered_after, ended_at, talk_seconds, admitted_at \
          FROM calls JOIN masks ON masks.id = mask_id \
-         WHERE recorded > $1 AND received_at > $2 AND server IS DISTINCT FROM $3 ORDER BY recorded LIMIT {PAGE}"
+         WHERE recorded > $1 AND received_at > $2 AND ($3 IS NULL OR server IS DISTINCT FROM $3) ORDER BY recorded LIMIT {PAGE}"
     ))
     .bind::<BigInt, _>(after)
     .bind::<Timestamptz, _>(since)
@@ -305,6 +344,28 @@ pub fn first_since(conn: &mut Connection, since: DateTime<Utc>) -> Result<i64, D
     .bind::<Timestamptz, _>(since)
     .get_result(conn)?;
     Ok(row.before)
+}
+
+/// Notes that the owner of the mask let the callers in again whom the digests find: on their refused calls since `since`,
+/// which every server hears again by it.
+pub fn admit(
+    conn: &mut Connection,
+    mask: MaskId,
+    callers: &[[u8; 32]],
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    hold_lock(conn, RECORD_LOCK)?;
+    diesel::sql_query(format!(
+        "UPDATE calls SET admitted_at = $3, recorded = nextval('calls_recorded'), server = NULL \
+         WHERE mask_id = $1 AND caller_lookup = ANY($2) AND received_at > $4 AND decision IN ({TOO_OFTEN})"
+    ))
+    .bind::<SqlUuid, _>(mask.0)
+    .bind::<Array<Bytea>, _>(callers.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(since)
+    .execute(conn)?;
+    Ok(())
 }
 
 /// The number of the newest record. Whoever writes holds it back until all before it can be seen.

@@ -153,6 +153,16 @@ diesel::table! {
         ended_at -> Nullable<Timestamptz>,
         recorded -> Int8,
         server -> Nullable<Uuid>,
+        admitted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    refused_calls (mask_id, hour, run) {
+        mask_id -> Uuid,
+        hour -> Timestamptz,
+        run -> Uuid,
+        calls -> Int8,
     }
 }
 
@@ -270,6 +280,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     masks,
     operations,
     calls,
+    refused_calls,
     orphans,
     absences,
     reconciliation,

@@ -2,6 +2,8 @@
 //!
 //! The heart of the product, as a pure function over facts; it must not know where the facts come from.
 
+use chrono::TimeDelta;
+
 use super::limits::Limits;
 use super::mask::Standing;
 use super::phone::PhoneNumber;
@@ -18,6 +20,11 @@ pub enum Instruction {
         /// How long it rings, in seconds.
         ring_seconds: u32,
     },
+    /// Ring no phone, and keep the caller waiting as if one rang.
+    RingOut {
+        /// For how long, in seconds.
+        ring_seconds: u32,
+    },
     /// Answer, say the sentence and hang up.
     Say(String),
     /// Do not answer at all.
@@ -31,10 +38,8 @@ pub struct CalledMask {
     pub phone: PhoneNumber,
     /// What its state means for calls.
     pub standing: Standing,
-    /// The real number, where one is registered, proved and still allowed.
+    /// The real number, where one is registered, proved, still allowed, and no mask of ours, living or at rest.
     pub destination: Option<PhoneNumber>,
-    /// Whether the real number is itself a mask of ours, living or at rest.
-    pub destination_is_mask: bool,
     /// Whether a switch that stops spending keeps its calls from being put through.
     pub is_stopped: bool,
 }
@@ -48,7 +53,8 @@ pub struct Caller {
     pub is_mask: bool,
 }
 
-/// How much the mask was called of late, this call not counted.
+/// How much the mask was called of late, this call not counted. Calls that ring nobody because of the number that they
+/// show count like all others that ring, so that no limit can be told apart by it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RecentCalls {
     /// To the mask in the last hour.
@@ -61,12 +67,12 @@ pub struct RecentCalls {
     pub caller_ten_minutes: u32,
     /// By this caller to the mask in the last day.
     pub caller_day: u32,
-    /// By this caller to the mask in the last ten seconds.
+    /// By this caller to the mask in the last ten seconds, refused ones included.
     pub caller_ten_seconds: u32,
-    /// Of this caller to the mask turned away for their number in the last day.
-    pub caller_refused: u32,
-    /// Of its owner to the mask in the last day.
-    pub own_mask: u32,
+    /// Whether this caller was refused for a loop in the last ten minutes.
+    pub caller_looped: bool,
+    /// Whether this caller was told, after the last call of theirs that rang, that they call too often.
+    pub caller_told: bool,
     /// Seconds talked through the mask in this calendar month (by UTC).
     pub mask_talk: u32,
     /// Seconds talked through all masks of its owner in this calendar month (by UTC).
@@ -82,10 +88,6 @@ pub enum Reason {
     Resting,
     /// Paused.
     Paused,
-    /// The owner calls the own mask.
-    OwnMask,
-    /// A mask calls a mask, or leads to one.
-    MaskToMask,
     /// As many calls at once as a mask may have.
     Busy,
     /// The mask was called as often as it may be.
@@ -96,10 +98,22 @@ pub enum Reason {
     Stopped,
     /// This caller called it as often as they may.
     CallerOverLimit,
+    /// This caller called it so fast that it may be a loop; they are let in again after [`LOOP_PAUSE`].
+    Loop,
     /// The rules of the house do not let it lead there any more.
     NotAllowed,
     /// We cannot tell at the moment.
     Unavailable,
+}
+
+/// A caller ID with which no call is put through. It may be forged, so the caller hears what anybody hears whose call is
+/// not answered: nobody finds out by it whose mask it is, nor what is a mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbelievable {
+    /// The real number that the mask hides.
+    OwnersNumber,
+    /// A mask of ours.
+    MasksNumber,
 }
 
 /// What is to be done with a call.
@@ -112,6 +126,8 @@ pub enum Decision {
         /// The caller ID that it shows.
         shown: PhoneNumber,
     },
+    /// Ring nobody, and let the caller wait as if the phone rang.
+    RingOut(Unbelievable),
     /// Say why not.
     TurnAway(Reason),
     /// Not even that: this caller has been told already.
@@ -123,16 +139,32 @@ pub enum Decision {
 pub enum Decided {
     /// The real phone was to ring.
     Connected,
+    /// The caller waited as if it rang.
+    RangOut(Unbelievable),
     /// The caller heard why not.
     TurnedAway(Reason),
     /// The caller, who had been told before, heard nothing.
     Rejected,
 }
 
+impl Decided {
+    /// Whether the call was refused at once. All others go on until the carrier tells of their end, and count towards
+    /// limits.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::TurnedAway(_) | Self::Rejected)
+    }
+
+    /// Whether it was refused because its caller called too often.
+    pub fn is_too_often(self) -> bool {
+        matches!(self, Self::TurnedAway(Reason::CallerOverLimit | Reason::Loop) | Self::Rejected)
+    }
+}
+
 impl From<Decision> for Decided {
     fn from(decision: Decision) -> Self {
         match decision {
             Decision::Connect { .. } => Self::Connected,
+            Decision::RingOut(shown) => Self::RangOut(shown),
             Decision::TurnAway(reason) => Self::TurnedAway(reason),
             Decision::Reject => Self::Rejected,
         }
@@ -158,70 +190,94 @@ impl PickedUp {
     }
 }
 
-/// How often a day somebody who shows the owner's number is told that it is their own mask. Caller ID may be forged, so
-/// that sentence confirms a guess; past a few it is not said any more.
-const OWN_CALLS: u32 = 5;
+/// How long a caller is rejected whose calls looked like a loop.
+pub const LOOP_PAUSE: TimeDelta = TimeDelta::minutes(10);
 
-/// Decides what becomes of a call to a mask.
+/// Decides what becomes of a call to a mask. Everything is looked at in the same order for everybody; the number that the
+/// caller shows comes last.
 pub fn decide(mask: &CalledMask, caller: Caller, recent: RecentCalls, limits: &Limits) -> Decision {
-    match mask.standing {
-        Standing::Rings => {}
-        Standing::Paused => return Decision::TurnAway(Reason::Paused),
-        Standing::Rests => return Decision::TurnAway(Reason::Resting),
-        Standing::Leaves => return Decision::TurnAway(Reason::NotInService),
-    }
-    let Some(destination) = mask.destination else {
-        return Decision::TurnAway(Reason::NotAllowed);
+    let destination = match destination(mask) {
+        Ok(destination) => destination,
+        Err(reason) => return Decision::TurnAway(reason),
     };
-    if caller.number == Some(destination) && recent.own_mask < OWN_CALLS {
-        return Decision::TurnAway(Reason::OwnMask);
-    }
-    if caller.number == Some(destination) {
-        return Decision::TurnAway(Reason::OverLimit);
-    }
-    if mask.destination_is_mask || caller.is_mask || caller.number == Some(mask.phone) {
-        return Decision::TurnAway(Reason::MaskToMask);
-    }
-    if mask.is_stopped {
-        return Decision::TurnAway(Reason::Stopped);
-    }
-    if let Some(refusal) = over_limit(recent, limits) {
-        return refusal;
-    }
-    Decision::Connect { to: destination, shown: caller.number.unwrap_or(mask.phone) }
+    caller_refused(recent, limits)
+        .or_else(|| mask_refused(recent, limits).map(Decision::TurnAway))
+        .unwrap_or_else(|| put_through(mask, caller, destination))
 }
 
-fn over_limit(recent: RecentCalls, limits: &Limits) -> Option<Decision> {
-    let (ten_minutes, caller_day) = limits.calls_per_caller;
-    let caller_too_often = recent.caller_ten_minutes >= ten_minutes
-        || recent.caller_day >= caller_day
-        || recent.caller_ten_seconds >= limits.calls_in_a_loop;
-    if recent.caller_refused > 0 {
+/// The answer to a call that was decided before: the same, unless the mask does not ring there any more, or the call is
+/// over.
+pub fn decide_again(mask: &CalledMask, caller: Caller, decided: Decided, is_over: bool) -> Decision {
+    match decided {
+        Decided::Connected | Decided::RangOut(_) if is_over => Decision::TurnAway(Reason::Unavailable),
+        Decided::Connected | Decided::RangOut(_) => match destination(mask) {
+            Ok(destination) => put_through(mask, caller, destination),
+            Err(reason) => Decision::TurnAway(reason),
+        },
+        Decided::TurnedAway(reason) => Decision::TurnAway(reason),
+        Decided::Rejected => Decision::Reject,
+    }
+}
+
+/// Whether this caller's next call is refused because of those before it.
+pub fn is_barred(recent: RecentCalls, limits: &Limits) -> bool {
+    caller_refused(recent, limits).is_some()
+}
+
+/// The real number that calls ring, or why they do not, whoever calls.
+fn destination(mask: &CalledMask) -> Result<PhoneNumber, Reason> {
+    match mask.standing {
+        Standing::Rings => {}
+        Standing::Paused => return Err(Reason::Paused),
+        Standing::Rests => return Err(Reason::Resting),
+        Standing::Leaves => return Err(Reason::NotInService),
+    }
+    let destination = mask.destination.ok_or(Reason::NotAllowed)?;
+    if mask.is_stopped { Err(Reason::Stopped) } else { Ok(destination) }
+}
+
+fn put_through(mask: &CalledMask, caller: Caller, destination: PhoneNumber) -> Decision {
+    if caller.number == Some(destination) {
+        Decision::RingOut(Unbelievable::OwnersNumber)
+    } else if caller.is_mask {
+        Decision::RingOut(Unbelievable::MasksNumber)
+    } else {
+        Decision::Connect { to: destination, shown: caller.number.unwrap_or(mask.phone) }
+    }
+}
+
+fn caller_refused(recent: RecentCalls, limits: &Limits) -> Option<Decision> {
+    if recent.caller_looped {
         return Some(Decision::Reject);
     }
-    if caller_too_often {
-        return Some(Decision::TurnAway(Reason::CallerOverLimit));
+    if recent.caller_ten_seconds >= limits.calls_in_a_loop {
+        return Some(Decision::TurnAway(Reason::Loop));
     }
+    let (ten_minutes, day) = limits.calls_per_caller;
+    let is_too_often = recent.caller_ten_minutes >= ten_minutes || recent.caller_day >= day;
+    let refused =
+        if recent.caller_told { Decision::Reject } else { Decision::TurnAway(Reason::CallerOverLimit) };
+    is_too_often.then_some(refused)
+}
+
+fn mask_refused(recent: RecentCalls, limits: &Limits) -> Option<Reason> {
     let (hour, day, at_once) = limits.calls_per_mask;
     if recent.live >= at_once {
-        return Some(Decision::TurnAway(Reason::Busy));
+        return Some(Reason::Busy);
     }
     if recent.hour >= hour || recent.day >= day {
-        return Some(Decision::TurnAway(Reason::OverLimit));
+        return Some(Reason::OverLimit);
     }
     let (of_mask, of_owner) = limits.minutes_a_month;
     let used_up = recent.mask_talk / 60 >= of_mask || recent.owner_talk / 60 >= of_owner;
-    used_up.then_some(Decision::TurnAway(Reason::OutOfMinutes))
+    used_up.then_some(Reason::OutOfMinutes)
 }
 
 /// Whether the owner is to be told, once a day at most, that calls are turned away: their mask may be pumped, or called
 /// in a loop.
-pub fn is_worth_a_notice(decision: Decision, recent: RecentCalls, limits: &Limits) -> bool {
-    match decision {
-        Decision::TurnAway(Reason::Busy | Reason::OverLimit | Reason::OutOfMinutes) => true,
-        Decision::TurnAway(Reason::CallerOverLimit) => recent.caller_ten_seconds >= limits.calls_in_a_loop,
-        _ => false,
-    }
+pub fn is_worth_a_notice(decision: Decision) -> bool {
+    let worth = [Reason::Busy, Reason::OverLimit, Reason::OutOfMinutes, Reason::Loop];
+    matches!(decision, Decision::TurnAway(reason) if worth.contains(&reason))
 }
 
 /// How a connected call ended, by what the carrier told.
@@ -247,6 +303,7 @@ pub enum Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     fn number(text: &str) -> PhoneNumber {
         PhoneNumber::from_e164(text).unwrap()
     }
@@ -256,7 +313,6 @@ mod tests {
             phone: number("+14075550150"),
             standing: Standing::Rings,
             destination: Some(number("+14075550101")),
-            destination_is_mask: false,
             is_stopped: false,
         }
     }
@@ -304,20 +360,54 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_round_in_a_circle() {
+    fn stops_and_limits_come_before_the_number_that_is_shown() {
+        let quiet = RecentCalls::default();
         let owner = Caller { number: Some(number("+14075550101")), is_mask: false };
-        assert_eq!(decided(&mask(), owner, RecentCalls::default()), Decision::TurnAway(Reason::OwnMask));
-        let guessed = RecentCalls { own_mask: 5, ..RecentCalls::default() };
-        assert_eq!(decided(&mask(), owner, guessed), Decision::TurnAway(Reason::OverLimit));
         let a_mask = Caller { is_mask: true, ..caller() };
-        assert_eq!(decided(&mask(), a_mask, RecentCalls::default()), Decision::TurnAway(Reason::MaskToMask));
-        let itself = Caller { number: Some(number("+14075550150")), is_mask: false };
-        assert_eq!(decided(&mask(), itself, RecentCalls::default()), Decision::TurnAway(Reason::MaskToMask));
-        let onward = CalledMask { destination_is_mask: true, ..mask() };
-        assert_eq!(
-            decided(&onward, caller(), RecentCalls::default()),
-            Decision::TurnAway(Reason::MaskToMask)
-        );
+        for (who, shown) in [(owner, Unbelievable::OwnersNumber), (a_mask, Unbelievable::MasksNumber)] {
+            assert_eq!(decided(&mask(), who, quiet), Decision::RingOut(shown));
+            for full in [
+                RecentCalls { hour: 30, ..quiet },
+                RecentCalls { day: 100, ..quiet },
+                RecentCalls { live: 2, ..quiet },
+                RecentCalls { mask_talk: 300 * 60, ..quiet },
+                RecentCalls { caller_ten_minutes: 5, ..quiet },
+                RecentCalls { caller_ten_minutes: 5, caller_told: true, ..quiet },
+                RecentCalls { caller_ten_seconds: 3, ..quiet },
+                RecentCalls { caller_looped: true, ..quiet },
+            ] {
+                assert_eq!(decided(&mask(), who, full), decided(&mask(), caller(), full), "{full:?}");
+            }
+            for other in [
+                CalledMask { is_stopped: true, ..mask() },
+                CalledMask { destination: None, ..mask() },
+                CalledMask { standing: Standing::Paused, ..mask() },
+                CalledMask { standing: Standing::Rests, ..mask() },
+            ] {
+                assert_eq!(decided(&other, who, quiet), decided(&other, caller(), quiet), "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_told_again_gets_the_same_answer_as_long_as_the_mask_rings_there() {
+        let owner = Caller { number: Some(number("+14075550101")), is_mask: false };
+        let rang_out = Decided::RangOut(Unbelievable::OwnersNumber);
+        for (who, before) in [(caller(), Decided::Connected), (owner, rang_out)] {
+            let again = |mask: &CalledMask, is_over| decide_again(mask, who, before, is_over);
+            assert_eq!(Decided::from(again(&mask(), false)), before);
+            assert_eq!(again(&mask(), true), Decision::TurnAway(Reason::Unavailable));
+            let paused = CalledMask { standing: Standing::Paused, ..mask() };
+            assert_eq!(again(&paused, false), Decision::TurnAway(Reason::Paused));
+            let stopped = CalledMask { is_stopped: true, ..mask() };
+            assert_eq!(again(&stopped, false), Decision::TurnAway(Reason::Stopped));
+        }
+        // The owner has changed the number since, to the caller's.
+        let moved = CalledMask { destination: caller().number, ..mask() };
+        let again = decide_again(&moved, caller(), Decided::Connected, false);
+        assert_eq!(again, Decision::RingOut(Unbelievable::OwnersNumber));
+        let busy = Decided::TurnedAway(Reason::Busy);
+        assert_eq!(decide_again(&mask(), caller(), busy, true), Decision::TurnAway(Reason::Busy));
     }
 
     #[test]
@@ -331,8 +421,8 @@ mod tests {
             caller_ten_minutes: 4,
             caller_day: 14,
             caller_ten_seconds: 2,
-            caller_refused: 0,
-            own_mask: 0,
+            caller_looped: false,
+            caller_told: true,
             mask_talk: 300 * 60 - 1,
             owner_talk: 600 * 60 - 1,
         };
@@ -345,8 +435,9 @@ mod tests {
             (RecentCalls { owner_talk: 600 * 60, ..quiet }, Decision::TurnAway(Reason::OutOfMinutes)),
             (RecentCalls { caller_ten_minutes: 5, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
             (RecentCalls { caller_day: 15, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
-            (RecentCalls { caller_ten_seconds: 3, ..quiet }, Decision::TurnAway(Reason::CallerOverLimit)),
-            (RecentCalls { caller_refused: 1, ..quiet }, Decision::Reject),
+            (RecentCalls { caller_day: 15, caller_told: true, ..quiet }, Decision::Reject),
+            (RecentCalls { caller_ten_seconds: 3, ..quiet }, Decision::TurnAway(Reason::Loop)),
+            (RecentCalls { caller_looped: true, ..quiet }, Decision::Reject),
         ] {
             assert_eq!(decided(&mask(), caller(), recent), decision, "{recent:?}");
         }
@@ -356,15 +447,12 @@ mod tests {
 
     #[test]
     fn an_owner_is_told_of_what_may_be_pumping_or_a_loop() {
-        let told = |reason, recent| is_worth_a_notice(Decision::TurnAway(reason), recent, &Limits::default());
-        let quiet = RecentCalls::default();
-        assert!(
-            [Reason::Busy, Reason::OverLimit, Reason::OutOfMinutes].iter().all(|reason| told(*reason, quiet))
-        );
-        assert!(told(Reason::CallerOverLimit, RecentCalls { caller_ten_seconds: 3, ..quiet }));
+        let told = |reason| is_worth_a_notice(Decision::TurnAway(reason));
+        assert!([Reason::Busy, Reason::OverLimit, Reason::OutOfMinutes, Reason::Loop].into_iter().all(told));
         // Somebody who calls too often is turned away, and in the log; that is no reason for a letter.
-        assert!(!told(Reason::CallerOverLimit, RecentCalls { caller_ten_minutes: 5, ..quiet }));
-        assert!(!told(Reason::Paused, quiet) && !told(Reason::Stopped, quiet));
-        assert!(!is_worth_a_notice(Decision::Reject, quiet, &Limits::default()));
+        assert!(!told(Reason::CallerOverLimit));
+        assert!(!told(Reason::Paused) && !told(Reason::Stopped));
+        assert!(!is_worth_a_notice(Decision::Reject));
+        assert!(!is_worth_a_notice(Decision::RingOut(Unbelievable::OwnersNumber)));
     }
 }

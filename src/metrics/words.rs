@@ -1,6 +1,6 @@
 //! The words that labels may say: a closed list for each, so that no label can hold what somebody typed.
 
-use crate::domain::call::{Decision, Reason};
+use crate::domain::call::{Decision, Reason, Unbelievable};
 
 /// A label with all its words.
 #[derive(Clone, Copy)]
@@ -20,10 +20,10 @@ pub enum CallOutcome {
     Resting,
     /// Paused.
     Paused,
-    /// The owner calls the own mask.
-    OwnMask,
-    /// A mask calls a mask, or leads to one.
-    MaskToMask,
+    /// The caller showed the owner's number, and heard ringing.
+    OwnersNumber,
+    /// The caller showed a mask's number, and heard ringing.
+    MasksNumber,
     /// As many calls at once as a mask may have.
     Busy,
     /// The mask was called as often as it may be.
@@ -34,6 +34,8 @@ pub enum CallOutcome {
     Stopped,
     /// This caller called it as often as they may.
     CallerOverLimit,
+    /// This caller called it so fast that it may be a loop.
+    Loop,
     /// The rules do not let it lead there any more.
     NotAllowed,
     /// Not even told why.
@@ -54,13 +56,14 @@ impl CallOutcome {
             "not_in_service",
             "resting",
             "paused",
-            "own_mask",
-            "mask_to_mask",
+            "owners_number",
+            "masks_number",
             "busy",
             "over_limit",
             "out_of_minutes",
             "stopped",
             "caller_over_limit",
+            "loop",
             "not_allowed",
             "rejected",
             "unavailable",
@@ -73,18 +76,19 @@ impl CallOutcome {
     pub fn of(decision: &Decision) -> Self {
         match decision {
             Decision::Connect { .. } => Self::Connected,
+            Decision::RingOut(Unbelievable::OwnersNumber) => Self::OwnersNumber,
+            Decision::RingOut(Unbelievable::MasksNumber) => Self::MasksNumber,
             Decision::Reject => Self::Rejected,
             Decision::TurnAway(reason) => match reason {
                 Reason::NotInService => Self::NotInService,
                 Reason::Resting => Self::Resting,
                 Reason::Paused => Self::Paused,
-                Reason::OwnMask => Self::OwnMask,
-                Reason::MaskToMask => Self::MaskToMask,
                 Reason::Busy => Self::Busy,
                 Reason::OverLimit => Self::OverLimit,
                 Reason::OutOfMinutes => Self::OutOfMinutes,
                 Reason::Stopped => Self::Stopped,
                 Reason::CallerOverLimit => Self::CallerOverLimit,
+                Reason::Loop => Self::Loop,
                 Reason::NotAllowed => Self::NotAllowed,
                 Reason::Unavailable => Self::Unavailable,
             },

@@ -21,6 +21,7 @@ pub(super) enum Flash {
     MaskResumed,
     MaskRevoked,
     MaskRestored,
+    CallerLetIn,
     NumberSaved,
     NumberProved,
     NumberRemoved,
@@ -58,7 +59,7 @@ impl Flash {
     }
 }
 
-const ALL: [(Flash, &str, &str, &str); 37] = [
+const ALL: &[(Flash, &str, &str, &str)] = &[
     (
         Flash::Welcome,
         "welcome",
@@ -96,6 +97,12 @@ const ALL: [(Flash, &str, &str, &str); 37] = [
     (Flash::MaskResumed, "mask-resumed", "success", "The mask rings your phone again."),
     (Flash::MaskRevoked, "mask-revoked", "success", "The mask rings nobody from now on."),
     (Flash::MaskRestored, "mask-restored", "success", "The mask is back, and rings your phone."),
+    (
+        Flash::CallerLetIn,
+        "caller-let-in",
+        "success",
+        "That caller is let in again: their next call rings your phone.",
+    ),
     (Flash::NumberSaved, "number-saved", "success", "Your number is saved."),
     (Flash::NumberProved, "number-proved", "success", "The number is yours: it is proved."),
     (Flash::NumberRemoved, "number-removed", "success", "The number is removed, and erased here."),

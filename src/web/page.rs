@@ -195,6 +195,19 @@ pub(super) fn duration(seconds: u32) -> String {
     }
 }
 
+/// A count as people read it: `197,970`.
+pub(super) fn thousands(count: i64) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut shown = String::from(if count < 0 { "-" } else { "" });
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
 /// Links to the pages before and behind.
 pub(super) struct Pages {
     pub(super) words: String,
@@ -240,6 +253,12 @@ mod tests {
         let said = |days| moment_of_call(now - TimeDelta::days(days), now, Tz::UTC).words;
         assert_eq!(said(3), "Friday, 09:30");
         assert_eq!(said(20), "3 November, 09:30");
+    }
+
+    #[test]
+    fn counts_have_a_comma_before_each_thousand() {
+        let counts = [0, 999, 1_000, 97_970, 1_000_000, -1_234];
+        assert_eq!(counts.map(thousands), ["0", "999", "1,000", "97,970", "1,000,000", "-1,234"]);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/masks/{id}/resumption", &["POST"]),
     ("/masks/{id}/revocation", &["GET", "POST"]),
     ("/masks/{id}/restoration", &["POST"]),
+    ("/masks/{id}/calls/{call}/admission", &["POST"]),
     ("/numbers", &["POST"]),
     ("/numbers/new", &["GET"]),
     ("/numbers/{id}/verification", &["GET", "POST"]),
@@ -141,6 +142,7 @@ fn pages(service: &mut web::ServiceConfig) {
                 .route(web::post().to(masks::revoke)),
         )
         .route("/masks/{id}/restoration", web::post().to(masks::restore))
+        .route("/masks/{id}/calls/{call}/admission", web::post().to(masks::admit_caller))
         .route("/numbers", web::post().to(numbers::create))
         .route("/numbers/new", page().to(numbers::new))
         .service(

@@ -21,9 +21,9 @@ use crate::carrier::Channel;
 use crate::carrier::tropo::client::REFERENCE;
 use crate::carrier::tropo::wire::{
     CallEvent, CallResult, Event, Party, Session, call_document, document, ending, hangup_document,
-    message_document, read,
+    message_document, read, ring_left,
 };
-use crate::domain::call::{Ending, PickedUp};
+use crate::domain::call::{Ending, Instruction, PickedUp};
 use crate::domain::ids::CallId;
 use crate::metrics::CallOutcome;
 
@@ -236,6 +236,11 @@ async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
         return spoken(hangup_document());
     };
     let app = proved.app;
+    if event == CallEvent::Ringing
+        && let Some(ring_seconds) = ring_left(&result, app.ring_seconds())
+    {
+        return spoken(document(&Instruction::RingOut { ring_seconds }, Some(&next(call, &proved.key))));
+    }
     let followed = if event == CallEvent::Connect {
         app.note_answer(call, result.session_duration);
         Followed::Silent
@@ -244,9 +249,15 @@ async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
         app.note_ending(call, patience, |picked_up| told(event, &result, picked_up)).await
     };
     spoken(match followed {
-        Followed::Told(ending) if event == CallEvent::Incomplete => document(&App::not_taken(ending), None),
+        Followed::Told(ending) if is_on_the_line(event) => document(&App::not_taken(ending), None),
         _ => hangup_document(),
     })
+}
+
+/// Whether the caller is still there to hear something. One who pressed the key that gives up is, whether Tropo calls that
+/// `continue` or `incomplete`.
+fn is_on_the_line(event: CallEvent) -> bool {
+    matches!(event, CallEvent::Continue | CallEvent::Incomplete | CallEvent::Ringing)
 }
 
 fn told(event: CallEvent, result: &CallResult, picked_up: Option<PickedUp>) -> Option<Ending> {

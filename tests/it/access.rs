@@ -48,6 +48,8 @@ const TABLE: &[Row] = &[
     ("GET", "/masks/{id}/revocation", [SIGN_IN, "404", "200", "404"]),
     ("POST", "/masks/{id}/revocation", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
     ("POST", "/masks/{id}/restoration", [SIGN_IN, "404", "303 /masks/{id}", "404"]),
+    // No such call.
+    ("POST", "/masks/{id}/calls/{call}/admission", [SIGN_IN, "404", "404", "404"]),
     ("POST", "/numbers", [SIGN_IN, "422", "422", "422"]),
     ("GET", "/numbers/new", [SIGN_IN, "200", "200", "200"]),
     ("GET", "/numbers/{id}/verification", [SIGN_IN, "404", MASKS, "404"]),

@@ -1,11 +1,13 @@
 //! Calls to masks: who is connected, who hears what instead, and what the log tells of it.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use maskline::app::Settings;
 use maskline::domain::limits::Limits;
 use serde_json::{Value, json};
 
-use crate::support::{Beside, CALLER, Client, Options, REAL, TestApp};
+use crate::support::{Beside, CALLER, Client, Options, Page, REAL, TestApp};
 
 /// A deployment with an active mask: its owner, the number's id, the mask's path and number.
 async fn with_mask(options: Options) -> (TestApp, Client, String, String, String) {
@@ -114,27 +116,112 @@ async fn a_caller_who_hides_is_connected_and_shown_as_the_mask() {
     assert!(ada.get(&path).await.words().contains("+254187123456"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_call_goes_round_in_a_circle() {
-    let (app, mut ada, number, path, mask) = with_mask(Options::default()).await;
-    let own = heard(&call(&app, REAL, &mask).await);
-    assert!(own.contains("This is your own mask."), "{own}");
-    assert!(ada.get(&path).await.words().contains("Your own call"));
+/// What a caller hears, and after how many seconds.
+fn heard_when(trace: &Value) -> Vec<(String, u64)> {
+    let steps = trace["steps"].as_array().unwrap().iter().filter(|step| step["kind"] == "says");
+    steps
+        .map(|step| (step["text"].as_str().unwrap().split_once(": ").unwrap().1.to_owned(), second(step)))
+        .collect()
+}
 
+fn second(step: &Value) -> u64 {
+    step["second"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shows_the_owners_number_or_a_masks_waits_as_for_a_call_that_nobody_answers() {
+    let (app, mut ada, number, path, mask) = with_mask(Options::default()).await;
     let (_, other) = app.mask(&mut ada, &number).await;
     let (mut bob, of_bob) = app.with_number("bob", "+14075550102").await;
     let (_, bobs) = app.mask(&mut bob, &of_bob).await;
-    for from in [&other, &bobs, &mask] {
-        let told = heard(&call(&app, from, &mask).await);
-        assert!(told.contains("it would lead from one mask to another"), "{from}: {told}");
+    let genuine = app.simulator.call(CALLER, &mask, "no-answer", 0).await;
+    assert!(rang(&genuine) && heard_when(&genuine)[0].1 == 25, "{genuine}");
+    for from in [REAL, &other, &bobs, &mask] {
+        app.clock.advance(TimeDelta::minutes(1));
+        let forged = call(&app, from, &mask).await;
+        assert!(heard(&forged).contains("did not answer"), "{from}: {forged}");
+        assert_eq!(heard_when(&forged), heard_when(&genuine), "{from}");
     }
-    assert!(ada.get(&path).await.words().contains("From mask to mask"));
+    let endings = "SELECT DISTINCT ending FROM calls WHERE decision IN ('owners_number', 'masks_number')";
+    assert_eq!(app.database.rows(endings).await, ["no_answer"]);
+    // Whatever key a caller presses while it rings, both sound the same.
+    for key in ["*", "5"] {
+        app.clock.advance(TimeDelta::minutes(11));
+        let pressing = async |from: &str| {
+            let wish = json!({"from": from, "to": mask, "answer": "no-answer", "caller_key": key});
+            heard_when(&app.simulator.place(wish).await)
+        };
+        let genuine = pressing(CALLER).await;
+        assert_eq!(genuine[0].1, if key == "*" { 2 } else { 25 });
+        assert_eq!(pressing(REAL).await, genuine, "{key}");
+    }
+    let page = ada.get(&path).await.words();
+    assert!(page.contains("Showed your own number") && page.contains("Caller ID not accepted"), "{page}");
+    assert!(page.contains("Somebody called this mask showing your own number."), "{page}");
 
-    // A real number that became a mask is not rung, though it was one's own once.
+    // A real number that became a mask is not rung, though it was one's own once; whoever calls hears the same.
     let turned = format!("UPDATE masks SET e164 = '{REAL}' WHERE e164 = '{bobs}'");
     app.database.execute(&turned).await;
-    let told = heard(&call(&app, CALLER, &mask).await);
-    assert!(told.contains("it would lead from one mask to another"), "{told}");
+    for from in [CALLER, REAL] {
+        let told = heard(&call(&app, from, &mask).await);
+        assert!(told.contains("cannot be reached on this number"), "{from}: {told}");
+    }
+}
+
+/// A call that the carrier tells of under a name.
+async fn begins(app: &TestApp, name: &str, from: &str, to: &str) -> Value {
+    let party = |number: &str| json!({"id": &number[2..], "e164Id": &number[1..], "channel": "VOICE"});
+    let session = json!({"id": name, "accountId": "33932", "to": party(to), "from": party(from)});
+    app.webhook("/tropo/transfer", json!({ "session": session }).to_string()).await.json()
+}
+
+/// The carrier tells of an event of a call, where its document says.
+async fn goes_on(app: &TestApp, document: &Value, event: &str, result: Value) -> Value {
+    let on = document["tropo"].as_array().unwrap().iter().find(|verb| verb["on"]["event"] == event);
+    let next = on.unwrap_or_else(|| panic!("{event}: {document}"))["on"]["next"].as_str().unwrap();
+    let address = next.split('?').next().unwrap();
+    app.webhook(address, json!({ "result": result }).to_string()).await.json()
+}
+
+fn said(document: &Value) -> &str {
+    document["tropo"][0]["say"]["value"].as_str().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_limit_tells_the_owners_number_from_another() {
+    let (app, _, _, _, mask) = with_mask(Options::default()).await;
+    // As many at once as a mask may have ring, whoever they are; a key that means nothing changes nothing.
+    let ringing = begins(&app, "s1", REAL, &mask).await;
+    assert_eq!(begins(&app, "s1", REAL, &mask).await, ringing, "told twice");
+    begins(&app, "s2", CALLER, &mask).await;
+    let pressed = json!({"sessionDuration": 4, "actions": {"name": "ringing", "disposition": "FAILED"}});
+    let document = goes_on(&app, &ringing, "incomplete", pressed).await;
+    assert_eq!(
+        (&document["tropo"][0]["ask"]["timeout"], &ringing["tropo"][0]["ask"]["timeout"]),
+        (&json!(21), &json!(25))
+    );
+    for from in [REAL, &mask, &caller(3)] {
+        let refused = begins(&app, &format!("busy{from}"), from, &mask).await;
+        assert!(said(&refused).contains("on another call"), "{from}: {refused}");
+    }
+    // The key that gives up is heeded, and makes room; told again, it is over.
+    let gives_up = json!({"sessionDuration": 9, "actions": {"disposition": "SUCCESS", "value": "*"}});
+    let over = goes_on(&app, &document, "continue", gives_up).await;
+    assert!(said(&over).contains("did not answer"), "{over}");
+    assert!(said(&begins(&app, "s1", REAL, &mask).await).contains("temporarily unavailable"));
+    // From there on each rings in its turn, until the hour is full for all of them.
+    for count in 0..28 {
+        let from = if count % 3 == 0 { REAL.to_owned() } else { caller(count) };
+        let rings = begins(&app, &format!("t{count}"), &from, &mask).await;
+        assert_eq!(said(&rings), "", "{count}: {rings}");
+        let late = goes_on(&app, &rings, "hangup", json!({"state": "DISCONNECTED"})).await;
+        assert_eq!(late, json!({"tropo": [{"hangup": null}]}));
+        app.clock.advance(TimeDelta::seconds(121));
+    }
+    for from in [REAL, &mask, &caller(30)] {
+        let refused = begins(&app, &format!("full{from}"), from, &mask).await;
+        assert!(said(&refused).contains("not available at the moment"), "{from}: {refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,41 +272,109 @@ async fn a_country_that_is_not_served_any_more_stops_ringing() {
 async fn one_caller_may_call_five_times_in_ten_minutes_and_fifteen_a_day() {
     assert_eq!(Limits::default().calls_per_caller, (5, 15));
     let (app, mut ada, _, path, mask) = with_mask(Options::default()).await;
-    let often = "You have called this number too often. Please try again tomorrow.";
+    let often = "You have called this number too often. Please try again later.";
     for _ in 0..5 {
         assert!(rang(&call(&app, CALLER, &mask).await));
         app.clock.advance(TimeDelta::minutes(1));
     }
     assert_eq!(heard(&call(&app, CALLER, &mask).await), often);
-    // From now on they hear nothing, for a day; others get through.
+    // From now on they hear nothing, until the ten minutes are over; others get through.
     for _ in 0..3 {
         let trace = call(&app, CALLER, &mask).await;
         assert_eq!((heard(&trace).as_str(), &trace["outcome"]), ("", &json!("declined")), "{trace}");
-        app.clock.advance(TimeDelta::hours(7));
+        app.clock.advance(TimeDelta::seconds(30));
     }
     assert!(rang(&call(&app, &caller(1), &mask).await));
-    assert!(ada.get(&path).await.words().contains("Called too often"));
-    app.clock.advance(TimeDelta::hours(4));
-    assert!(rang(&call(&app, CALLER, &mask).await));
-
-    for _ in 0..14 {
+    let page = ada.get(&path).await.words();
+    assert!(page.contains("+1 415-555-0123 a moment ago Called too often 4 times Let in again"), "{page}");
+    for _ in 0..10 {
         app.clock.advance(TimeDelta::minutes(11));
         assert!(rang(&call(&app, CALLER, &mask).await));
     }
     app.clock.advance(TimeDelta::minutes(11));
     assert_eq!(heard(&call(&app, CALLER, &mask).await), often);
+    app.clock.advance(TimeDelta::hours(12));
+    assert_eq!(heard(&call(&app, CALLER, &mask).await), "");
+    app.clock.advance(TimeDelta::hours(11));
+    assert!(rang(&call(&app, CALLER, &mask).await), "a day after the first of them");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_calls_in_ten_seconds_are_a_loop() {
+async fn three_calls_in_ten_seconds_are_a_loop_until_ten_minutes_are_over_or_the_owner_lets_them_in() {
     assert_eq!(Limits::default().calls_in_a_loop, 3);
-    let (app, _, _, _, mask) = with_mask(Options::default()).await;
-    for _ in 0..3 {
-        assert!(rang(&call(&app, CALLER, &mask).await));
-        app.clock.advance(TimeDelta::seconds(3));
-    }
-    assert!(heard(&call(&app, CALLER, &mask).await).contains("You have called this number too often."));
+    let (app, mut ada, _, path, mask) = with_mask(Options::default()).await;
+    let redials = async || {
+        for _ in 0..3 {
+            assert!(rang(&call(&app, CALLER, &mask).await));
+            app.clock.advance(TimeDelta::seconds(3));
+        }
+        let told = heard(&call(&app, CALLER, &mask).await);
+        assert_eq!(told, "You have called this number too often. Please try again in ten minutes.");
+        assert_eq!(heard(&call(&app, CALLER, &mask).await), "");
+    };
+    redials().await;
+    app.clock.advance(TimeDelta::minutes(9));
     assert_eq!(heard(&call(&app, CALLER, &mask).await), "");
+    app.clock.advance(TimeDelta::minutes(1));
+    redials().await;
+
+    // One row tells of all of them, and lets them in: here, on a server that heard of it, and on one that starts later.
+    let second = app.beside().await;
+    let page = ada.get(&path).await;
+    assert!(page.words().contains("Called too often 5 times Let in again"), "{}", page.words());
+    assert_eq!(page.text.matches("Called too often").count(), 1);
+    until_heard(&app, &second).await;
+    assert!(second.called(CALLER, &mask).await.contains("reject"));
+    let of_bob = format!("/masks/00000000-0000-4000-8000-000000000000{}", admission(&page, &path));
+    assert_eq!(ada.submit(&path, &of_bob, &[]).await.status, 404);
+    let admitted = ada.submit(&path, &format!("{path}{}", admission(&page, &path)), &[]).await;
+    assert_eq!(admitted.status, 303, "{}", admitted.words());
+    let words = ada.get(&path).await.words();
+    assert!(words.contains("Called too often, let in again") && !words.contains("Let in again"), "{words}");
+    until_heard(&app, &second).await;
+    assert!(second.called(CALLER, &mask).await.contains(&REAL[1..]));
+    let third = app.beside().await;
+    until_heard(&app, &third).await;
+    let answer = third.called(CALLER, &mask).await;
+    assert!(answer.contains(&REAL[1..]), "{answer}");
+    assert_eq!(app.database.one("SELECT count(*) FROM audit WHERE action = 'caller let in'").await, "1");
+}
+
+/// The end of the address of the first button that lets a caller in.
+fn admission(page: &Page, path: &str) -> String {
+    format!("/calls/{}/admission", page.between(&format!("action=\"{path}/calls/"), "/"))
+}
+
+/// Waits until a server has heard what is recorded.
+async fn until_heard(app: &TestApp, server: &Beside) {
+    let newest: i64 = app.database.one("SELECT max(recorded) FROM calls").await.parse().unwrap();
+    while server.app.records_standing().heard < newest {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_calls_past_thirty_an_hour_are_counted_and_not_listed() {
+    let (app, mut ada, _, path, mask) = with_mask(Options::default()).await;
+    ada.submit(&path, &format!("{path}/pause"), &[]).await;
+    let second = app.beside().await;
+    for count in 0..33 {
+        assert!(heard(&call(&app, &caller(count), &mask).await).contains("not taking calls"), "{count}");
+    }
+    until_heard(&app, &second).await;
+    for count in 33..35 {
+        assert!(second.called(&caller(count), &mask).await.contains("not taking calls"));
+    }
+    second.app.calls_written().await;
+    assert_eq!(app.database.count("calls").await, 30);
+    let page = ada.get(&path).await.words();
+    assert!(page.contains("5 more calls were turned away in the last 30 days."), "{page}");
+    app.clock.advance(TimeDelta::hours(1));
+    call(&app, CALLER, &mask).await;
+    assert_eq!(app.database.count("calls").await, 31);
+    app.clock.advance(TimeDelta::days(31));
+    app.app.forget_old().await.unwrap();
+    assert_eq!(app.database.count("refused_calls").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,23 +403,14 @@ async fn a_mask_takes_thirty_calls_an_hour_and_a_hundred_a_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_calls_at_once_go_on_and_a_third_hears_busy() {
     let (app, mut ada, _, path, mask) = with_mask(Options::default()).await;
-    let begin = async |count: u32| {
-        let from = caller(count);
-        let party = |number: &str| json!({"id": &number[2..], "e164Id": &number[1..], "channel": "VOICE"});
-        let session = json!({"id": format!("s{count}"), "accountId": "33932", "to": party(&mask), "from": party(&from)});
-        app.webhook("/tropo/transfer", json!({ "session": session }).to_string()).await
-    };
+    let begin = async |count: u32| begins(&app, &format!("s{count}"), &caller(count), &mask).await;
     let first = begin(1).await;
     begin(2).await;
     let told = heard(&call(&app, CALLER, &mask).await);
     assert!(told.contains("The person you are calling is on another call."), "{told}");
     assert!(ada.get(&path).await.words().contains("Another call was on"));
     // One of them ends: there is room again.
-    let document = first.json();
-    let ends =
-        document["tropo"].as_array().unwrap().iter().find(|verb| verb["on"]["event"] == "hangup").unwrap();
-    let address = ends["on"]["next"].as_str().unwrap().split('?').next().unwrap();
-    app.webhook(address, json!({"result": {"state": "DISCONNECTED"}}).to_string()).await;
+    goes_on(&app, &first, "hangup", json!({"state": "DISCONNECTED"})).await;
     assert!(rang(&call(&app, CALLER, &mask).await));
     // A call whose end nobody told counts no longer than calls may last.
     begin(3).await;

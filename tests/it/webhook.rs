@@ -66,7 +66,7 @@ fn verbs(page: &Page) -> Vec<Value> {
     for verb in &verbs {
         let name = verb.as_object().unwrap().keys().next().unwrap();
         assert!(
-            ["transfer", "say", "hangup", "reject", "on", "call", "message"].contains(&name.as_str()),
+            ["transfer", "ask", "say", "hangup", "reject", "on", "call", "message"].contains(&name.as_str()),
             "{verb}"
         );
     }

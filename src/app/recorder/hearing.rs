@@ -75,6 +75,12 @@ fn learn(app: &App, told: &ToldCall, now: DateTime<Utc>) -> bool {
         is_over: told.ended_at.is_some(),
     };
     let is_new = book.add(&booked, now);
+    if is_new && booked.decided.is_refused() {
+        book.note_listed(told.mask.0, told.at);
+    }
+    if let Some((caller, admitted_at)) = told.caller_lookup.zip(told.admitted_at) {
+        book.admit(told.mask.0, &caller, admitted_at);
+    }
     if let Some(picked_up) = told.picked_up {
         book.pick_up(told.id, picked_up);
     }

@@ -3,7 +3,6 @@
 //! What is on disk goes first once the database is back, and what is told meanwhile queues behind it there. The book of
 //! calls in memory is filled before the first record is written, and hears from here what other servers recorded.
 
-use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::aside::Aside;
 use super::hearing::{fill, hear};
 use super::spool::Spool;
 use crate::app::App;
@@ -41,9 +41,7 @@ const CALMING: Duration = Duration::from_millis(500);
 const REST: Duration = Duration::from_secs(1);
 /// How often other servers' records are asked for.
 const HEAR: Duration = Duration::from_secs(1);
-/// How long a record waits for the call that it is about, which another server may still have on its disk, and how often
-/// some of them are tried meanwhile.
-const PATIENCE: Duration = Duration::from_hours(24);
+/// How often some of the records are tried that wait for the call that they are about.
 const TRY: Duration = Duration::from_secs(5);
 /// How long records on disk that cannot be read hold up no others.
 const SKIP: Duration = Duration::from_mins(1);
@@ -75,8 +73,7 @@ pub struct RecordKeeper {
     server: ServerId,
     spool: Spool,
     waiting: Vec<Record>,
-    /// Records about calls that are not there yet, and since when.
-    aside: VecDeque<(Record, Instant)>,
+    aside: Aside,
     job: Option<(Job, Instant, JoinHandle<Done>)>,
     is_filled: bool,
     /// Up to which record others were heard.
@@ -100,7 +97,7 @@ impl RecordKeeper {
             server,
             spool: Spool::open(folder, app.spool_keys.clone())?,
             waiting: Vec::new(),
-            aside: VecDeque::new(),
+            aside: Aside::default(),
             job: None,
             is_filled: false,
             heard: Arc::default(),
@@ -154,7 +151,7 @@ impl RecordKeeper {
     }
 
     fn take(&mut self) {
-        let (told, now) = (self.app.recorder.take(), Instant::now());
+        let (told, now) = (self.app.recorder.take(&self.app.sealer), Instant::now());
         let (came, since) = (self.came.0 + told.len(), self.came.1);
         self.came = (came, since);
         if now - since >= COUNTING {
@@ -163,8 +160,7 @@ impl RecordKeeper {
             }
             self.came = (0, now);
         }
-        let sealer = &self.app.sealer;
-        self.waiting.extend(told.into_iter().map(|told| told.record(sealer)));
+        self.waiting.extend(told);
     }
 
     /// Begins what is most urgent.
@@ -181,7 +177,7 @@ impl RecordKeeper {
         }
         if !self.aside.is_empty() && now >= self.tries_at {
             self.tries_at = now + TRY;
-            let some = self.aside.drain(..self.aside.len().min(TOGETHER)).collect();
+            let some = self.aside.take(TOGETHER);
             return self.start(Job::TryAgain(some));
         }
         let oldest = if now < self.skips_spool_until { None } else { self.spool.oldest() };
@@ -252,22 +248,15 @@ impl RecordKeeper {
         });
         match job {
             Job::Write(records) => self.lay_down(&records),
-            Job::TryAgain(aside) => self.aside.extend(aside),
+            Job::TryAgain(aside) => self.aside.put_back(aside),
             Job::Fill | Job::Hear | Job::Replay(..) => {}
         }
     }
 
-    /// Keeps those whose calls are missing, unless they have waited for long enough.
     fn put_aside(&mut self, records: impl Iterator<Item = (Record, Instant)>, missing: &[CallId]) {
-        if missing.is_empty() {
-            return;
-        }
-        let missing: HashSet<CallId> = missing.iter().copied().collect();
-        let about_missing = records.filter(|(record, _)| missing.contains(&record.call()));
-        let (kept, over): (Vec<_>, Vec<_>) = about_missing.partition(|(_, since)| since.elapsed() < PATIENCE);
-        self.aside.extend(kept);
-        if !over.is_empty() {
-            self.app.recorder.lose(over.len() as u64);
+        let given_up = self.aside.keep(records, missing);
+        if given_up > 0 {
+            self.app.recorder.lose(given_up as u64);
         }
     }
 
@@ -312,11 +301,11 @@ impl RecordKeeper {
         }
         match self.job.take() {
             Some((Job::Write(records), ..)) => self.lay_down(&records),
-            Some((Job::TryAgain(aside), ..)) => self.aside.extend(aside),
+            Some((Job::TryAgain(aside), ..)) => self.aside.put_back(aside),
             _ => {}
         }
         let mut left = std::mem::take(&mut self.waiting);
-        left.extend(std::mem::take(&mut self.aside).into_iter().map(|(record, _)| record));
+        left.extend(self.aside.take(usize::MAX).into_iter().map(|(record, _)| record));
         if !left.is_empty() {
             self.lay_down(&left);
         }
@@ -362,7 +351,7 @@ async fn write_one_by_one(
         match write_together(&app.calls_db, server, records.clone(), one..one + 1).await {
             Ok(more) => missing.extend(more),
             Err(error @ DbError::Forbidden(_)) => {
-                tracing::error!(%error, call = %records[one].call(), "the database does not take a record");
+                tracing::error!(%error, record = ?records[one].call(), "the database does not take a record");
                 app.recorder.lose(1);
             }
             Err(error) => return Err(error),

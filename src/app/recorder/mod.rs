@@ -4,10 +4,12 @@
 //! bounded; [`keeper`] writes it to the database, or, where that is away or too slow, into the [`spool`] on disk, from
 //! where it is written later.
 
+mod aside;
 mod hearing;
 mod keeper;
 mod spool;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -20,7 +22,9 @@ use crate::domain::call_book::CallerDigest;
 use crate::domain::ids::{CallId, MaskId};
 use crate::domain::phone::PhoneNumber;
 use crate::seal::{Place, Sealer};
+use crate::secrets;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 /// How much may be on its way in memory. A house that is called a thousand times a second fills it in a minute in which
 /// neither the database nor the disk takes anything.
@@ -78,6 +82,10 @@ impl Told {
 /// The way of records out of the hands of whoever answers calls.
 pub(super) struct Recorder {
     queue: Mutex<Vec<Told>>,
+    /// Refused calls that are only counted: how many until now, of each mask and hour.
+    refused: Mutex<HashMap<(MaskId, DateTime<Utc>), u32>>,
+    /// This start of the server, whose counts begin at nothing.
+    run: Uuid,
     /// Rings when something is told after a while of nothing.
     ring: Notify,
     /// How many records are on their way.
@@ -104,6 +112,8 @@ impl Recorder {
     pub(super) fn new() -> Self {
         Self {
             queue: Mutex::default(),
+            refused: Mutex::default(),
+            run: secrets::random_uuid(),
             ring: Notify::new(),
             under_way: watch::Sender::new(0),
             standing: Mutex::default(),
@@ -126,6 +136,17 @@ impl Recorder {
         }
     }
 
+    /// Takes it that so many refused calls to the mask in the hour that began then are only counted, until now.
+    pub(super) fn count_refused(&self, mask: MaskId, hour: DateTime<Utc>, calls: u32) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = refused.is_empty();
+        refused.insert((mask, hour), calls);
+        drop(refused);
+        if is_first {
+            self.ring.notify_one();
+        }
+    }
+
     /// Waits until everything that was told is in the database.
     pub(super) async fn all_written(&self) {
         let mut under_way = self.under_way.subscribe();
@@ -142,14 +163,24 @@ impl Recorder {
     }
 
     fn queued(&self) -> usize {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let counts = self.refused.lock().unwrap_or_else(PoisonError::into_inner).len();
+        counts + self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Takes what was told; it counts as under way before it is out of the queue.
-    fn take(&self) -> Vec<Told> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        self.under_way.send_modify(|under_way| *under_way += queue.len());
-        std::mem::take(&mut *queue)
+    fn take(&self, sealer: &Sealer) -> Vec<Record> {
+        let told = {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            self.under_way.send_modify(|under_way| *under_way += queue.len());
+            std::mem::take(&mut *queue)
+        };
+        let counts = {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            self.under_way.send_modify(|under_way| *under_way += refused.len());
+            std::mem::take(&mut *refused)
+        };
+        let counted = |((mask, hour), calls)| Record::Refused { mask, hour, run: self.run, calls };
+        told.into_iter().map(|told| told.record(sealer)).chain(counts.into_iter().map(counted)).collect()
     }
 
     fn stands(&self, change: impl FnOnce(&mut Standing)) {

@@ -43,6 +43,12 @@ enum Written {
         seconds: Option<i32>,
         at: DateTime<Utc>,
     },
+    Refused {
+        mask: Uuid,
+        hour: DateTime<Utc>,
+        run: Uuid,
+        calls: u32,
+    },
 }
 
 /// The spool of one server.
@@ -175,6 +181,9 @@ fn written(record: &Record) -> Written {
             let (word, seconds) = word_of_ending(*ending);
             Written::Ended { call: call.0, ending: word.to_owned(), seconds, at: *at }
         }
+        Record::Refused { mask, hour, run, calls } => {
+            Written::Refused { mask: mask.0, hour: *hour, run: *run, calls: *calls }
+        }
     }
 }
 
@@ -196,6 +205,9 @@ fn record(written: Written) -> Option<Record> {
         }
         Written::Ended { call, ending, seconds, at } => {
             Record::Ended { call: CallId(call), ending: ending_of(&ending, seconds)?, at }
+        }
+        Written::Refused { mask, hour, run, calls } => {
+            Record::Refused { mask: MaskId(mask), hour, run, calls }
         }
     })
 }

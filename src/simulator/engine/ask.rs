@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::choices::Match;
 use super::document::{Ask, Sentence, whole};
-use super::ring::Picked;
+use super::ring::{BEFORE_THE_KEY, Picked};
 use super::run::{Event, Flow};
 use super::session::{Session, show};
 use super::signals::{Interruption, Side, Woken};
@@ -157,11 +157,18 @@ impl Session {
             {
                 return Ok(Some(given));
             }
-            let patience = if keys.is_empty() { ask.timeout } else { ask.interdigit_timeout };
-            match self.wait_for_key(whole(patience * 1000.0), &ask.allowed, asked.side()).await {
+            let patience = whole(1000.0 * if keys.is_empty() { ask.timeout } else { ask.interdigit_timeout });
+            let scripted =
+                matches!(asked, Asked::Party) && keys.is_empty() && self.script.caller_key.is_some();
+            let time = if scripted { patience.min(BEFORE_THE_KEY) } else { patience };
+            match self.wait_for_key(time, &ask.allowed, asked.side()).await {
                 Some(Woken::Key) => {}
                 Some(Woken::Interrupted(interruption)) => return Err(interruption),
+                None if time < patience => keys.extend(self.script.caller_key.take()),
                 None => return Ok((!keys.is_empty()).then_some(keys)),
+            }
+            if ask.choices.complete(&keys) && !keys.is_empty() {
+                return Ok(Some(keys));
             }
         }
     }

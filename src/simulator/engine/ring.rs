@@ -14,8 +14,8 @@ use crate::simulator::trace::Kind;
 
 /// How many rented numbers may lead to one another before it counts as a circle.
 const DEEPEST: u8 = 4;
-/// How long it rings before a caller presses the key of its script, in milliseconds.
-const BEFORE_THE_KEY: u64 = 2_000;
+/// How long a caller waits before it presses the key of its script, in milliseconds.
+pub(super) const BEFORE_THE_KEY: u64 = 2_000;
 
 /// How long phones ring, and what may end it.
 pub(super) struct Ringtime<'a> {

@@ -22,7 +22,7 @@ use crate::app::numbers::OwnNumber;
 use crate::app::overview::{ListedMask, MASKS_OF_PAGE, MaskList};
 use crate::app::quotas::MaskLimit;
 use crate::app::servers::Reach;
-use crate::domain::ids::{MaskId, NumberId};
+use crate::domain::ids::{CallId, MaskId, NumberId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
 
 /// A mask in a list.
@@ -219,6 +219,17 @@ pub(super) async fn restore(
     let onto = form.0.number_id.parse().ok().map(NumberId);
     let changed = signed_in.app().restore_mask(signed_in.user.id, MaskId(*id), onto).await;
     changed_or_told(&signed_in, MaskId(*id), changed, Flash::MaskRestored).await
+}
+
+pub(super) async fn admit_caller(
+    signed_in: SignedIn,
+    path: web::Path<(Uuid, Uuid)>,
+    _form: Form<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let (id, call) = path.into_inner();
+    let admitted = signed_in.app().admit_caller(signed_in.user.id, MaskId(id), CallId(call)).await;
+    let admitted = admitted.map(|()| Reach::Everywhere);
+    changed_or_told(&signed_in, MaskId(id), admitted, Flash::CallerLetIn).await
 }
 
 /// Back to the mask's page: with a word if it was done, or is on its way, with the reason if not.

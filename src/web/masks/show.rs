@@ -12,15 +12,16 @@ use crate::app::masks::ChangeError;
 use crate::app::overview::{ShownCall, ShownCaller, ShownMask};
 use crate::app::servers::Reach;
 use crate::db::calls::PAGE;
-use crate::domain::call::{Decided, Ending, Reason};
-use crate::domain::ids::MaskId;
+use crate::domain::call::{Decided, Ending, Reason, Unbelievable};
+use crate::domain::call_book::LISTED_AN_HOUR;
+use crate::domain::ids::{CallId, MaskId};
 use crate::domain::mask::{Mask, MaskState, StoppedBy};
 use crate::web::error::PageError;
 use crate::web::flash::Flash;
 use crate::web::forms::Form;
 use crate::web::guard::{SignedIn, shown, shown_again};
 use crate::web::page::{
-    Errors, Moment, Number, Page, Pages, duration, in_words_of_day, moment, moment_of_call, pages,
+    Errors, Moment, Number, Page, Pages, duration, in_words_of_day, moment, moment_of_call, pages, thousands,
 };
 
 /// Over how many days a mask's calls are drawn.
@@ -38,12 +39,16 @@ struct DayBar {
 }
 
 struct CallLine {
+    id: CallId,
     moment: Moment,
     caller: Option<Number>,
     nobody: &'static str,
     kind: &'static str,
     outcome: &'static str,
     duration: Option<String>,
+    /// How often the caller was refused, where that was more than once.
+    times: Option<i64>,
+    may_admit: bool,
 }
 
 #[derive(Template)]
@@ -72,6 +77,8 @@ pub(super) struct ShowPage {
     days: Vec<DayBar>,
     days_words: String,
     calls: Vec<CallLine>,
+    counted: Option<String>,
+    is_own_number_shown: bool,
     pages: Pages,
 }
 
@@ -93,7 +100,8 @@ pub(super) async fn show_page(
     let restore_onto =
         if resting && found.number.is_none() { proved_numbers(signed_in).await? } else { vec![] };
     let (days, days_words) = drawn(&found, signed_in);
-    let ShownMask { mask, is_given_up, number, calls, calls_in_all, talked, is_confirmed, .. } = found;
+    let ShownMask { mask, is_given_up, number, calls, calls_in_all, calls_counted, talked, .. } = found;
+    let is_confirmed = found.is_confirmed;
     let label = shown_label(mask.label.clone());
     let state = shown_state(&mask, is_confirmed, signed_in);
     Ok(ShowPage {
@@ -125,6 +133,8 @@ pub(super) async fn show_page(
         label_value: mask.label,
         days,
         days_words,
+        counted: counted(calls_counted),
+        is_own_number_shown: calls.iter().any(|shown| shown.call.decided == SHOWED_OWNERS),
         calls: calls.into_iter().map(|call| call_line(call, signed_in)).collect(),
         pages: pages("Calls", page, PAGE, calls_in_all, |page| format!("/masks/{id}?page={page}")),
     })
@@ -202,8 +212,24 @@ fn drawn(found: &ShownMask, signed_in: &SignedIn) -> (Vec<DayBar>, String) {
     (bars, words)
 }
 
+/// A call that showed the number of the mask's owner.
+const SHOWED_OWNERS: Decided = Decided::RangOut(Unbelievable::OwnersNumber);
+
+/// What is said of refused calls that are not listed.
+fn counted(calls: i64) -> Option<String> {
+    let most = LISTED_AN_HOUR;
+    match calls {
+        0 => None,
+        1 => Some(format!("One more call was turned away. Past {most} in an hour they are only counted.")),
+        calls => Some(format!(
+            "{} more calls were turned away in the last 30 days. Past {most} in an hour they are only counted.",
+            thousands(calls)
+        )),
+    }
+}
+
 fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
-    let ShownCall { call, caller } = shown;
+    let ShownCall { call, caller, is_barred } = shown;
     let (kind, outcome) = match (call.decided, call.ending) {
         (Decided::Connected, Some(Ending::Answered { .. })) => ("answered", "Answered"),
         (Decided::Connected, Some(Ending::NoAnswer)) => ("missed", "Nobody answered"),
@@ -213,6 +239,12 @@ fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
         (Decided::Connected, Some(Ending::DidNotConnect)) => ("missed", "Did not connect"),
         (Decided::Connected, None) if call.answered_at.is_some() => ("going", "Talking"),
         (Decided::Connected, None) => ("going", "Handed over"),
+        (Decided::RangOut(Unbelievable::OwnersNumber), _) => ("refused", "Showed your own number"),
+        // Not that it is a mask: whoever asks that of a number may call a mask of their own with it.
+        (Decided::RangOut(Unbelievable::MasksNumber), _) => ("refused", "Caller ID not accepted"),
+        (decided, _) if decided.is_too_often() && call.admitted_at.is_some() && !is_barred => {
+            ("refused", "Called too often, let in again")
+        }
         (Decided::TurnedAway(reason), _) => ("refused", turned_away(reason)),
         (Decided::Rejected, _) => ("refused", "Called too often"),
     };
@@ -221,6 +253,9 @@ fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
         _ => None,
     };
     CallLine {
+        id: call.id,
+        times: (call.calls > 1).then_some(call.calls),
+        may_admit: is_barred,
         moment: moment_of_call(call.received_at, signed_in.app().now(), signed_in.zone()),
         caller: match caller {
             ShownCaller::Known(number) => Some(number.into()),
@@ -240,13 +275,11 @@ fn call_line(shown: ShownCall, signed_in: &SignedIn) -> CallLine {
 fn turned_away(reason: Reason) -> &'static str {
     match reason {
         Reason::Paused => "Paused",
-        Reason::OwnMask => "Your own call",
-        Reason::MaskToMask => "From mask to mask",
         Reason::Busy => "Another call was on",
         Reason::OverLimit => "Too many calls",
         Reason::OutOfMinutes => "No minutes left this month",
         Reason::Stopped => "Stopped by the people who run this service",
-        Reason::CallerOverLimit => "Called too often",
+        Reason::CallerOverLimit | Reason::Loop => "Called too often",
         Reason::NotAllowed => "Not allowed there",
         Reason::Unavailable => "We were not available",
         Reason::Resting | Reason::NotInService => "Not in service",

@@ -38,10 +38,14 @@ impl Simulated {
     /// Places a call, once the server knows all that was changed, and answers with its trace, once all of the story is
     /// written down.
     pub(crate) async fn call(&self, from: &str, to: &str, answer: &str, seconds: u32) -> Value {
+        self.place(json!({ "from": from, "to": to, "answer": answer, "seconds": seconds })).await
+    }
+
+    /// The same for a call with all that a script may say of it.
+    pub(crate) async fn place(&self, wish: Value) -> Value {
         if let Some(server) = &self.server {
             server.reached().await;
         }
-        let wish = json!({ "from": from, "to": to, "answer": answer, "seconds": seconds });
         let response =
             self.http.post(format!("{}/simulator/calls", self.base)).json(&wish).send().await.unwrap();
         let status = response.status();

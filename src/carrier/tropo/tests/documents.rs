@@ -51,6 +51,21 @@ fn a_followed_transfer_tells_us_of_the_answer_and_of_each_end() {
 }
 
 #[test]
+fn a_caller_who_rings_nobody_waits_as_long_and_is_followed_to_each_end() {
+    let ring_out = Instruction::RingOut { ring_seconds: 25 };
+    let document = parsed(&document(&ring_out, Some(&address)));
+    let verbs = document["tropo"].as_array().unwrap();
+    let choices = json!({ "value": "*", "mode": "dtmf" });
+    let waits = json!({ "name": "ringing", "attempts": 1, "timeout": 25, "choices": choices });
+    assert_eq!(verbs[0]["ask"], waits);
+    let handlers: Vec<_> = verbs[1..].iter().map(|verb| verb["on"].clone()).collect();
+    let expected =
+        [("continue", "incomplete"), ("incomplete", "ringing"), ("error", "error"), ("hangup", "hangup")]
+            .map(|(event, next)| json!({ "event": event, "next": format!("/tropo/calls/abc/{next}?key=k") }));
+    assert_eq!(handlers, expected);
+}
+
+#[test]
 fn a_sentence_is_said_plainly_before_the_hangup() {
     let say = Instruction::Say("Not <b>in</b> service: http://evil.example/a.mp3".to_owned());
     assert_eq!(

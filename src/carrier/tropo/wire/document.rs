@@ -13,6 +13,8 @@ use super::ending::CallEvent;
 /// The key that a caller presses to give up before the answer. Tropo acts on signals during a transfer only
 /// where one is set.
 const GIVE_UP_KEY: &str = "*";
+/// What the verb is called that makes a caller wait.
+const RINGING: &str = "ringing";
 
 /// As long as a document is with which a call is handed over, in bytes.
 const USUAL_LENGTH: usize = 1024;
@@ -24,6 +26,7 @@ pub type FollowUp<'a> = &'a dyn Fn(CallEvent) -> String;
 pub fn document(instruction: &Instruction, follow: Option<FollowUp<'_>>) -> String {
     match instruction {
         Instruction::Connect { to, shown, ring_seconds } => transfer(*to, *shown, *ring_seconds, follow),
+        Instruction::RingOut { ring_seconds } => ring_out(*ring_seconds, follow),
         Instruction::Say(sentence) => written(vec![Verb::say(sentence), Verb::Hangup(())]),
         Instruction::Reject => written(vec![Verb::Reject(())]),
     }
@@ -73,6 +76,24 @@ fn transfer(to: PhoneNumber, shown: PhoneNumber, timeout: u32, follow: Option<Fo
     written(verbs)
 }
 
+/// Keeps the caller waiting as a transfer does that nobody answers. Tropo cannot ring without dialling somebody, but a
+/// transfer sounds like this question: Tropo answers the call and is silent for the time, and the key by which a caller
+/// gives up ends it. Any other key ends the question too, which a transfer would not heed, so that it is asked again for the
+/// rest of the time: see [`super::ring_left`].
+fn ring_out(timeout: u32, follow: Option<FollowUp<'_>>) -> String {
+    let choices = Choice { value: GIVE_UP_KEY, mode: "dtmf" };
+    let mut verbs = vec![Verb::Ask(Ask { name: RINGING, attempts: 1, timeout, choices })];
+    let over = |event| match event {
+        CallEvent::Continue => CallEvent::Incomplete,
+        CallEvent::Incomplete => CallEvent::Ringing,
+        other => other,
+    };
+    let handler =
+        |address: FollowUp<'_>| CallEvent::FINAL.map(|event| Verb::On(On::next(event, address(over(event)))));
+    verbs.extend(follow.into_iter().flat_map(handler));
+    written(verbs)
+}
+
 fn handlers(address: FollowUp<'_>) -> [Verb; 4] {
     CallEvent::FINAL.map(|event| Verb::On(On::next(event, address(event))))
 }
@@ -93,6 +114,7 @@ struct Document {
 #[serde(rename_all = "lowercase")]
 enum Verb {
     Transfer(Transfer),
+    Ask(Ask),
     Call(Call),
     Message(Message),
     Say(Say),
@@ -120,6 +142,20 @@ struct Transfer {
 #[derive(Serialize)]
 struct Choices {
     terminator: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ask {
+    name: &'static str,
+    attempts: u32,
+    timeout: u32,
+    choices: Choice,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    value: &'static str,
+    mode: &'static str,
 }
 
 #[derive(Serialize)]

@@ -22,6 +22,8 @@ pub enum CallEvent {
     Error,
     /// The caller hung up.
     Hangup,
+    /// A caller who was kept waiting has pressed a key, or waited for as long as a phone rings.
+    Ringing,
 }
 
 impl CallEvent {
@@ -36,6 +38,7 @@ impl CallEvent {
             Self::Incomplete => "incomplete",
             Self::Error => "error",
             Self::Hangup => "hangup",
+            Self::Ringing => "ringing",
         }
     }
 }
@@ -55,7 +58,7 @@ impl FromStr for CallEvent {
     type Err = UnknownEvent;
 
     fn from_str(text: &str) -> Result<Self, UnknownEvent> {
-        let mut known = [Self::Connect].into_iter().chain(Self::FINAL);
+        let mut known = [Self::Connect, Self::Ringing].into_iter().chain(Self::FINAL);
         known.find(|event| event.name() == text).ok_or(UnknownEvent)
     }
 }
@@ -68,6 +71,7 @@ pub fn ending(event: CallEvent, result: &CallResult, answer: Option<&CallResult>
     let talked = answer.is_some() || result.connected_seconds().is_some_and(|seconds| seconds > 0);
     let ending = match (event, result.disposition()) {
         (CallEvent::Connect, _) => return None,
+        (CallEvent::Ringing, _) => Ending::NoAnswer,
         _ if talked => Ending::Answered { seconds: result.talk_seconds(answer) },
         (CallEvent::Continue | CallEvent::Hangup, Some("SUCCESS")) => {
             Ending::Answered { seconds: result.talk_seconds(None) }
@@ -79,6 +83,14 @@ pub fn ending(event: CallEvent, result: &CallResult, answer: Option<&CallResult>
         _ => Ending::DidNotConnect,
     };
     Some(ending)
+}
+
+/// How much longer a caller is kept waiting who pressed a key that means nothing, in seconds; `None` where a phone would
+/// ring no longer, or Tropo does not say how long the session has lasted.
+pub fn ring_left(result: &CallResult, ring_seconds: u32) -> Option<u32> {
+    let is_over = result.disposition() == Some("TIMEOUT");
+    let lasted = result.session_duration.filter(|_| !is_over)?;
+    ring_seconds.checked_sub(lasted).filter(|left| *left > 0)
 }
 
 #[cfg(test)]
@@ -130,8 +142,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_means_nothing_does_not_end_the_ringing() {
+        let pressed = |seconds| result(Some("FAILED"), None, seconds);
+        assert_eq!(ring_left(&pressed(Some(4)), 25), Some(21));
+        assert_eq!(ring_left(&pressed(Some(25)), 25), None);
+        assert_eq!(ring_left(&pressed(None), 25), None);
+        assert_eq!(ring_left(&result(Some("TIMEOUT"), None, Some(24)), 25), None);
+        assert_eq!(ending(CallEvent::Ringing, &pressed(Some(25)), None), Some(Ending::NoAnswer));
+    }
+
+    #[test]
     fn an_events_name_in_an_address_is_read_back() {
-        for event in [CallEvent::Connect, CallEvent::Continue, CallEvent::Hangup] {
+        for event in [CallEvent::Connect, CallEvent::Continue, CallEvent::Hangup, CallEvent::Ringing] {
             assert_eq!(event.name().parse(), Ok(event));
         }
         assert_eq!("Continue".parse::<CallEvent>(), Err(UnknownEvent));

@@ -11,7 +11,7 @@ mod result;
 mod session;
 
 pub use document::{FollowUp, call_document, document, hangup_document, message_document};
-pub use ending::{CallEvent, UnknownEvent, ending};
+pub use ending::{CallEvent, UnknownEvent, ending, ring_left};
 pub use read::{Event, Unreadable, read};
 pub use result::{Action, CallResult};
 pub use session::{Party, Session};
