@@ -1,7 +1,6 @@
 //! Puts the parts together from settings: the only place that knows both.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -36,11 +35,6 @@ const NARROW: u32 = 1;
 /// A runtime for asynchronous work.
 pub(super) fn runtime() -> Result<Runtime, CliError> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
-}
-
-/// Opens the port.
-pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).map_err(|source| CliError::Listen { address, source })
 }
 
 /// A client of the carrier.
@@ -110,7 +104,7 @@ pub(super) async fn check_keys(app: &App) -> Result<(), CliError> {
 
 /// The product as commands about users have it: they neither ask the carrier nor send letters.
 pub(super) fn app_of_a_command(config: &Users, database: &Database) -> Result<App, CliError> {
-    let public_url = config.site.address(config.site.listen);
+    let public_url = config.site.address(config.site.listen.port());
     let nobody = Account { url: public_url.clone(), username: String::new(), password: Secret::new("") };
     let nothing = Provisioned { application: None, voice_token: None, messaging_token: None };
     Ok(App::new(

@@ -5,6 +5,7 @@
 use super::banner::Banner;
 use super::compose;
 use super::error::CliError;
+use super::listeners::{self, Inherited};
 use super::serve;
 use super::setup::{self, Wish};
 use super::simulate;
@@ -22,13 +23,13 @@ pub(super) fn run() -> Result<(), CliError> {
     telemetry::start(&config.log);
     let runtime = compose::runtime()?;
     let mut stop = Stop::listen(&runtime)?;
-    let listener = compose::listen(config.site.listen)?;
-    let public_url = config.site.address(listener.local_addr()?);
+    let listeners = listeners::open(&config, Inherited::none())?;
+    let public_url = config.site.address(listeners.pages.port()?);
     let simulator = simulate::start(&simulate, &public_url)?;
     let prepared = runtime.block_on(prepare(&mut config, &variables, &public_url, &simulator));
     let served = prepared.and_then(|()| {
         let banner = Banner::new(&config, &public_url, &simulator);
-        serve::house(config, listener, &runtime, &mut stop, |_, database| {
+        serve::house(config, listeners, &runtime, &mut stop, |_, database| {
             println!("{}", banner.with(database));
         })
     });

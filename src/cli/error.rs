@@ -1,14 +1,13 @@
 //! What ends a command, in words that say what to do.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::app::directory::OpenError;
 use crate::carrier::CarrierError;
 use crate::cluster::ClusterError;
-use crate::config::Problems;
 use crate::config::environment::FileError;
+use crate::config::{Listen, Problems};
 use crate::db::DbError;
 use crate::domain::user::EmailAddress;
 use crate::mail::MailError;
@@ -45,10 +44,12 @@ pub(super) enum CliError {
     #[error("the socket that systemd handed over cannot be used: {0}")]
     Inherited(String),
     /// The server's address.
-    #[error("cannot listen on {address} ({}): set MASKLINE_LISTEN to another address or port", reason(.source))]
+    #[error("cannot listen on {at} ({}): set {setting} to another address, port or file", reason(.source))]
     Listen {
+        /// Which setting says so.
+        setting: &'static str,
         /// Where we wanted to listen.
-        address: SocketAddr,
+        at: Listen,
         /// What the system said.
         source: io::Error,
     },

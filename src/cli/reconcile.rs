@@ -56,7 +56,7 @@ fn compare(arguments: &Arguments) -> Result<Outcome, CliError> {
     database.prepare()?;
     let runtime = compose::runtime()?;
     let _inside = runtime.enter();
-    let app = compose::app(&config, &config.site.address(config.site.listen), &database)?;
+    let app = compose::app(&config, &config.site.address(config.site.listen.port()), &database)?;
     let how = How { dry_run: arguments.dry_run, believe: arguments.believe };
     let outcome = runtime.block_on(async {
         let outcome = app.reconcile_so(how).await;

@@ -18,12 +18,14 @@ use url::Url;
 use super::compose;
 use super::database::Database;
 use super::error::CliError;
+use super::listeners::{self, Inherited};
 use super::stop::Stop;
-use super::{descriptors, inherited, notify};
+use super::{descriptors, notify};
 use crate::app::App;
 use crate::app::keeping::Keeping;
 use crate::config::{self, environment};
 use crate::telemetry;
+use crate::web::Listeners;
 use crate::{web, worker};
 
 /// How long what still runs on a thread of its own may take at the end.
@@ -44,19 +46,16 @@ const LAST_LETTERS: Duration = Duration::from_secs(10);
 /// `maskline serve`.
 pub(super) fn serve() -> Result<(), CliError> {
     // First of all: it changes the environment, which nobody else may read meanwhile.
-    let inherited = inherited::take()?;
+    let inherited = Inherited::take()?;
     let config = config::Serve::read(&environment::read()?)?;
     telemetry::start(&config.log);
     #[cfg(debug_assertions)]
     config.failpoint.into_iter().for_each(crate::failpoint::arm);
     let runtime = compose::runtime()?;
     let mut stop = Stop::listen(&runtime)?;
-    let listener = match inherited {
-        Some(listener) => inherited::proved(listener, &config.site)?,
-        None => compose::listen(config.site.listen)?,
-    };
-    let address = listener.local_addr()?;
-    let served = house(config, listener, &runtime, &mut stop, |public_url, _| {
+    let listeners = listeners::open(&config, inherited)?;
+    let address = listeners.pages.to_string();
+    let served = house(config, listeners, &runtime, &mut stop, |public_url, _| {
         tracing::info!(%address, %public_url, "ready");
     });
     runtime.shutdown_timeout(LAST_WORK);
@@ -66,13 +65,13 @@ pub(super) fn serve() -> Result<(), CliError> {
 /// Opens the database, runs the server over it, says when all is up, and closes the database.
 pub(super) fn house(
     config: config::Serve,
-    listener: TcpListener,
+    listeners: Listeners,
     runtime: &Runtime,
     stop: &mut Stop,
     up: impl FnOnce(&Url, &Database),
 ) -> Result<(), CliError> {
     let connections = descriptors::raise();
-    let public_url = config.site.address(listener.local_addr()?);
+    let public_url = config.site.address(listeners.pages.port()?);
     let database = Database::open(&config.database)?;
     let is_there = database.prepare()?;
     let app = {
@@ -94,7 +93,7 @@ pub(super) fn house(
     };
     runtime.block_on(async {
         let metrics = metrics.map(|address| tokio::spawn(observed(address, app.clone())));
-        let ended = run(app, keeping, listener, settings, stop, up).await;
+        let ended = run(app, keeping, listeners, settings, stop, up).await;
         if let Some(metrics) = metrics {
             metrics.abort();
         }
@@ -125,12 +124,12 @@ async fn observed(address: SocketAddr, app: Arc<App>) {
 async fn run(
     app: Arc<App>,
     keeping: Keeping,
-    listener: TcpListener,
+    listeners: Listeners,
     settings: web::Settings,
     stop: &mut Stop,
     up: impl FnOnce(),
 ) -> Result<(), CliError> {
-    let server = web::serve(listener, app.clone(), settings)?;
+    let server = web::serve(listeners, app.clone(), settings)?;
     let (shutdown, watching) = watch::channel(false);
     let comparing = worker::reconcile(app.clone(), watching.clone());
     let sending = worker::letters(app.clone(), watching.clone());

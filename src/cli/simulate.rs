@@ -21,7 +21,7 @@ pub(super) fn run() -> Result<(), CliError> {
     telemetry::start(&config.log);
     let runtime = compose::runtime()?;
     let mut stop = Stop::listen(&runtime)?;
-    let simulator = start(&config, &config.site.address(config.site.listen))?;
+    let simulator = start(&config, &config.site.address(config.site.listen.port()))?;
     println!("The simulator listens on http://{}/ (Ctrl-C stops it).", simulator.address());
     runtime.block_on(async {
         stop.wanted().await;

@@ -8,6 +8,7 @@ mod development;
 mod env_file;
 pub mod environment;
 mod limits;
+mod listen;
 mod names;
 mod reader;
 mod sections;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+pub use listen::Listen;
 pub use names::all as all_names;
 pub use reader::{Problems, Variables};
 pub use sections::{Database, Mail, Rules, Site, is_loopback};
@@ -47,6 +49,8 @@ pub struct Serve {
     pub provisioned: Provisioned,
     /// How the carrier proves itself.
     pub webhook: Webhook,
+    /// Where the carrier comes in, if not where everybody does.
+    pub webhook_listen: Option<Listen>,
     /// How letters leave.
     pub mail: Mail,
     /// Whose word on forwarded addresses counts.
@@ -75,10 +79,14 @@ impl Serve {
         let account = Account::read(&mut reader);
         let provisioned = Provisioned::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
+        let webhook_listen = sections::webhook_listen(&mut reader, site.as_ref());
         tropo::require_setup(&mut reader);
         let mail = Mail::read(&mut reader, site.as_ref().is_none_or(Site::is_loopback));
         let trusted_proxies = sections::trusted_proxies(&mut reader);
-        if site.as_ref().is_some_and(Site::is_https) && reader.written("MASKLINE_TRUSTED_PROXIES").is_none() {
+        let mut places = webhook_listen.iter().chain(site.iter().map(|site| &site.listen));
+        let is_at_a_port = places.any(|place| place.port().is_some());
+        let needs_proxy = is_at_a_port && site.as_ref().is_some_and(Site::is_https);
+        if needs_proxy && reader.written("MASKLINE_TRUSTED_PROXIES").is_none() {
             let expected =
                 "to be set where MASKLINE_PUBLIC_URL is https: the proxy whose X-Forwarded-Proto is believed";
             reader.complain("MASKLINE_TRUSTED_PROXIES", expected);
@@ -98,6 +106,7 @@ impl Serve {
                 account: account?,
                 provisioned,
                 webhook,
+                webhook_listen,
                 mail: mail?,
                 trusted_proxies,
                 rules: rules?,
@@ -171,7 +180,7 @@ impl Setup {
         let webhook = Webhook::read(&mut reader);
         let site = Site::read(&mut reader);
         let read = || {
-            let public_url = site.map(|site| site.address(site.listen))?;
+            let public_url = site.map(|site| site.address(site.listen.port()))?;
             Some(Self { account: account?, provisioned, webhook, public_url })
         };
         let read = read();

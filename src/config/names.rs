@@ -12,6 +12,7 @@ const FARTHEST_MISTAKE: usize = 4;
 /// Every setting but the limits: its name and its default, where it has a plain one.
 pub(super) const SETTINGS: &[(&str, Option<&str>)] = &[
     ("MASKLINE_LISTEN", Some("127.0.0.1:8080")),
+    ("MASKLINE_WEBHOOK_LISTEN", None),
     ("MASKLINE_PUBLIC_URL", None),
     ("MASKLINE_METRICS_LISTEN", None),
     ("DATABASE_URL", None),

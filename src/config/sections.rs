@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use url::{Host, Url};
 
 use super::limits;
+use super::listen::{self, Listen};
 use super::reader::Reader;
 use crate::carrier::tropo::webhook::Network;
 use crate::domain::limits::Limits;
@@ -31,34 +32,35 @@ const LONGEST_KEY_FILE: u64 = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Site {
     /// Where we listen.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     public_url: Option<Url>,
 }
 
 impl Site {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let listen = listen(reader, "MASKLINE_LISTEN");
+        let listen = reader.required("MASKLINE_LISTEN", listen::EXPECTED, |text| text.parse().ok());
         let expected = "an address such as https://masks.example.com, without a path; http only on loopback";
         let public_url = reader.optional("MASKLINE_PUBLIC_URL", expected, public_url);
-        let listen = listen?;
-        if reader.written("MASKLINE_PUBLIC_URL").is_none() && !listen.ip().is_loopback() {
+        let listen: Listen = listen?;
+        if reader.written("MASKLINE_PUBLIC_URL").is_none() && !is_on_loopback(listen.port()) {
             let expected = "to be set where MASKLINE_LISTEN is not on loopback, to https://…";
             reader.complain("MASKLINE_PUBLIC_URL", expected);
         }
         Some(Self { listen, public_url })
     }
 
-    /// How people and the carrier reach us, given where we really listen (port 0 takes any).
-    pub fn address(&self, bound: SocketAddr) -> Url {
+    /// How people and the carrier reach us, given the port at which we really listen (0 takes any).
+    pub fn address(&self, bound: Option<SocketAddr>) -> Url {
         self.public_url.clone().unwrap_or_else(|| {
-            // An address and a port always make a URL.
+            // Where there is no port, the settings are refused without it. And an address and a port always make a URL.
+            let bound = bound.map_or_else(|| "localhost".to_owned(), |bound| bound.to_string());
             Url::parse(&format!("http://{bound}")).unwrap_or_else(|_| unreachable!("{bound} is an address"))
         })
     }
 
     /// Whether it may listen there: on loopback, or where it is said how it is reached.
-    pub fn may_listen(&self, bound: SocketAddr) -> bool {
-        bound.ip().to_canonical().is_loopback() || self.public_url.is_some()
+    pub fn may_listen(&self, bound: Option<SocketAddr>) -> bool {
+        is_on_loopback(bound) || self.public_url.is_some()
     }
 
     /// Whether people and the carrier reach us by https, and so by a proxy.
@@ -68,7 +70,7 @@ impl Site {
 
     /// Whether only this machine reaches us.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.address(self.listen))
+        is_loopback(&self.address(self.listen.port()))
     }
 }
 
@@ -277,6 +279,20 @@ pub(super) fn trusted_proxies(reader: &mut Reader) -> Vec<Network> {
 /// An address to listen on.
 pub(super) fn listen(reader: &mut Reader, name: &str) -> Option<SocketAddr> {
     reader.required(name, "an address and a port such as 127.0.0.1:8080", |text| text.parse().ok())
+}
+
+fn is_on_loopback(bound: Option<SocketAddr>) -> bool {
+    bound.is_some_and(|bound| bound.ip().to_canonical().is_loopback())
+}
+
+/// Where the carrier comes in, if not where everybody does.
+pub(super) fn webhook_listen(reader: &mut Reader, site: Option<&Site>) -> Option<Listen> {
+    let name = "MASKLINE_WEBHOOK_LISTEN";
+    let listen: Option<Listen> = reader.optional(name, listen::EXPECTED, |text| text.parse().ok());
+    if site.is_some_and(|site| listen.as_ref().is_some_and(|listen| !site.may_listen(listen.port()))) {
+        reader.complain(name, "to be on loopback where MASKLINE_PUBLIC_URL is not set");
+    }
+    listen
 }
 
 /// Where metrics are served, if they are: where strangers do not come by.

@@ -48,14 +48,14 @@ fn complaints(variables: &Variables) -> Vec<String> {
 fn little_has_to_be_set_on_loopback() {
     let serve = Serve::read(&least()).unwrap();
     let listen = "127.0.0.1:8080".parse().unwrap();
-    assert_eq!(serve.site.listen, listen);
-    assert_eq!(serve.site.address(listen).as_str(), "http://127.0.0.1:8080/");
+    assert_eq!(serve.site.listen, Listen::Port(listen));
+    assert_eq!(serve.site.address(Some(listen)).as_str(), "http://127.0.0.1:8080/");
     assert!(serve.database.url.is_none());
     assert_eq!(serve.database.private.to_str(), Some("var/postgres"));
     assert_eq!(serve.account.url.as_str(), "https://api.tropo.com/v1/");
     assert!(serve.provisioned.voice_token.is_none());
     assert_eq!(serve.mail.folder().unwrap().to_str(), Some("var/mail"));
-    assert!(serve.mail.mailer(&serve.site.address(serve.site.listen)).is_ok());
+    assert!(serve.mail.mailer(&serve.site.address(serve.site.listen.port())).is_ok());
     assert_eq!(serve.rules.number_countries, ["US".parse().unwrap()]);
     assert_eq!(serve.rules.limits, Limits::default());
     assert_eq!(serve.log.format, telemetry::Format::Json);
@@ -63,11 +63,30 @@ fn little_has_to_be_set_on_loopback() {
 
 #[test]
 fn a_free_port_is_in_the_address_and_a_public_url_stays_what_it_is() {
-    let bound = "127.0.0.1:4711".parse().unwrap();
+    let bound = Some("127.0.0.1:4711".parse().unwrap());
     let serve = Serve::read(&with(&[("MASKLINE_LISTEN", "127.0.0.1:0")])).unwrap();
     assert_eq!(serve.site.address(bound).as_str(), "http://127.0.0.1:4711/");
     let serve = Serve::read(&with(&[("MASKLINE_PUBLIC_URL", "http://localhost:9000")])).unwrap();
     assert_eq!(serve.site.address(bound).as_str(), "http://localhost:9000/");
+}
+
+#[test]
+fn a_unix_socket_is_a_place_to_listen_where_it_is_said_how_people_get_there() {
+    let socket = ("MASKLINE_LISTEN", "unix:/run/maskline.sock");
+    assert_eq!(complaints(&with(&[socket])), ["MASKLINE_PUBLIC_URL"]);
+    // Who may open the file is a proxy that is trusted.
+    let mail = [("MASKLINE_MAIL", "folder:mail"), ("MASKLINE_MAIL_FROM", "masks@example.com")];
+    let https = ("MASKLINE_PUBLIC_URL", "https://masks.example.com");
+    let serve = Serve::read(&with(&[socket, https, mail[0], mail[1]])).unwrap();
+    assert_eq!(serve.site.listen.to_string(), "unix:/run/maskline.sock");
+    assert_eq!(serve.site.address(None).as_str(), "https://masks.example.com/");
+    for wrong in ["unix:", "unix:maskline.sock", "/run/maskline.sock", "8080"] {
+        let names = ["MASKLINE_LISTEN", "MASKLINE_WEBHOOK_LISTEN"];
+        assert_eq!(complaints(&with(&names.map(|name| (name, wrong)))), names, "{wrong}");
+    }
+    let webhook = |listen| with(&[("MASKLINE_WEBHOOK_LISTEN", listen)]);
+    assert!(Serve::read(&webhook("127.0.0.1:8082")).unwrap().webhook_listen.is_some());
+    assert_eq!(complaints(&webhook("0.0.0.0:8082")), ["MASKLINE_WEBHOOK_LISTEN"]);
 }
 
 #[test]
@@ -193,7 +212,8 @@ fn a_server_that_others_reach_needs_an_address_and_mail() {
     ];
     let serve = Serve::read(&with(&mail)).unwrap();
     assert!(
-        serve.mail.folder().is_none() && serve.mail.mailer(&serve.site.address(serve.site.listen)).is_ok()
+        serve.mail.folder().is_none()
+            && serve.mail.mailer(&serve.site.address(serve.site.listen.port())).is_ok()
     );
     assert!(!format!("{serve:?}").contains("secret@"));
 }
@@ -319,7 +339,7 @@ fn the_example_is_right() {
         ["MASKLINE_SECRET_KEY", "TROPO_WEBHOOK_KEY"].map(|name| (name.to_owned(), own[name].clone())),
     );
     let serve = Serve::read(&example).unwrap();
-    assert!(serve.mail.mailer(&serve.site.address(serve.site.listen)).is_ok());
+    assert!(serve.mail.mailer(&serve.site.address(serve.site.listen.port())).is_ok());
     assert_eq!(serve.webhook.networks.len(), 1);
 }
 

@@ -4,16 +4,21 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 
-use super::Settings;
+use super::{Settings, connections};
 
 /// The address of the client. Forwarded headers count only from configured proxies, and are read from the end, where
 /// the nearest proxy writes: the first address that is no proxy of ours is the client's. Where a proxy says something
-/// that is no address, it counts as the client itself.
+/// that is no address, it counts as the client itself. Whoever comes by a Unix socket is a proxy, as the operator let it
+/// open the file; it has no address of its own.
 pub(super) fn client(request: &HttpRequest, settings: &Settings) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let forwarded = request.headers().get_all("x-forwarded-for");
     let values: Vec<&str> = forwarded.map(|value| value.to_str().unwrap_or_default()).collect();
-    origin(peer, &values, |address| settings.trusted_proxies.iter().any(|network| network.contains(address)))
+    let by_socket = connections::is_by_socket(request);
+    origin(peer, &values, |address| {
+        by_socket && address.is_unspecified()
+            || settings.trusted_proxies.iter().any(|network| network.contains(address))
+    })
 }
 
 fn origin(peer: IpAddr, forwarded: &[&str], is_proxy: impl Fn(IpAddr) -> bool) -> IpAddr {
@@ -38,11 +43,12 @@ fn address(hop: &str) -> Option<IpAddr> {
 /// Whether nobody on the way could read the request: over https behind a proxy that we trust, or on this machine where
 /// the whole deployment is.
 pub(super) fn is_private(request: &HttpRequest, settings: &Settings) -> bool {
-    let Some(peer) = request.peer_addr().map(|peer| peer.ip()) else { return false };
+    let (peer, by_socket) = (request.peer_addr().map(|peer| peer.ip()), connections::is_by_socket(request));
     if !settings.is_https() {
-        return peer.is_loopback();
+        return by_socket || peer.is_some_and(|peer| peer.is_loopback());
     }
-    let from_proxy = settings.trusted_proxies.iter().any(|network| network.contains(peer));
+    let is_proxy = |peer| settings.trusted_proxies.iter().any(|network| network.contains(peer));
+    let from_proxy = by_socket || peer.is_some_and(is_proxy);
     let protocols = request.headers().get_all("x-forwarded-proto");
     from_proxy && protocols.last().and_then(|value| value.to_str().ok()).is_some_and(ends_with_https)
 }

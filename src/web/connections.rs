@@ -66,11 +66,14 @@ pub(super) struct Connection {
     is_late: Cell<bool>,
     is_evicted: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    /// Whether it came by a Unix socket.
+    by_socket: bool,
 }
 
 impl Connection {
-    fn new() -> Self {
+    fn new(by_socket: bool) -> Self {
         Self {
+            by_socket,
             since: Cell::new(Instant::now()),
             received: Cell::new(0),
             is_answering: Cell::new(false),
@@ -119,13 +122,14 @@ impl Connection {
 /// The connections of one thread.
 pub(super) struct Connections {
     most: usize,
+    by_socket: bool,
     open: RefCell<Vec<Rc<Connection>>>,
 }
 
 impl Connections {
-    /// Room for so many.
-    pub(super) fn new(most: usize) -> Rc<Self> {
-        Rc::new(Self { most, open: RefCell::default() })
+    /// Room for so many, which come by a Unix socket or by a port.
+    pub(super) fn new(most: usize, by_socket: bool) -> Rc<Self> {
+        Rc::new(Self { most, by_socket, open: RefCell::default() })
     }
 
     /// Takes one more. Where there is no room, the one goes whose client has been silent for longest.
@@ -138,7 +142,7 @@ impl Connections {
                 warn_of_eviction();
             }
         }
-        let connection = Rc::new(Connection::new());
+        let connection = Rc::new(Connection::new(self.by_socket));
         open.push(connection.clone());
         connection
     }
@@ -303,6 +307,11 @@ pub(super) fn is_late(request: &HttpRequest) -> bool {
     of(request).is_some_and(|connection| connection.is_late.get())
 }
 
+/// Whether the request came by a Unix socket, which only those can open whom the operator let.
+pub(super) fn is_by_socket(request: &HttpRequest) -> bool {
+    of(request).is_some_and(|connection| connection.by_socket)
+}
+
 fn of(request: &HttpRequest) -> Option<&Connection> {
     request.conn_data::<Rc<Connection>>().map(|connection| &**connection)
 }
@@ -342,7 +351,7 @@ mod tests {
     fn a_client_has_a_second_then_its_speed_counts_and_ten_seconds_are_all_it_has() {
         let table = [(0, 10), (1, 1), (499, 1), (500, 2), (4_000, 9), (4_500, 10), (1 << 40, 10)];
         for (bytes, seconds) in table {
-            let connection = Connection::new();
+            let connection = Connection::new(false);
             connection.received(bytes);
             let time = connection.deadline(PACE).unwrap() - connection.since.get();
             assert_eq!(time, Duration::from_secs(seconds), "{bytes} bytes");
@@ -351,7 +360,7 @@ mod tests {
 
     #[test]
     fn nobody_has_to_send_while_we_answer_and_the_turn_is_theirs_again_afterwards() {
-        let connection = Connection::new();
+        let connection = Connection::new(false);
         connection.received(2_000);
         connection.is_answering.set(true);
         assert_eq!(connection.deadline(PACE), None);
@@ -361,7 +370,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_the_longest_silent_one_goes_and_never_the_carriers() {
-        let all = Connections::new(3);
+        let all = Connections::new(3, false);
         let [carriers, answered, silent] = [(); 3].map(|()| all.admit());
         carriers.is_carriers.set(true);
         answered.is_answering.set(true);

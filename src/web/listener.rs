@@ -3,7 +3,7 @@
 //! It is put together as the HTTP library does it, with one thing between that the library has no place for: each
 //! connection is timed and can be evicted (`connections`).
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Display, Formatter};
 use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -40,6 +40,43 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A Unix socket. Whoever may open its file counts as a proxy that we trust.
     Unix(UnixListener),
+}
+
+impl Listener {
+    /// The address, if it is a port.
+    pub fn port(&self) -> io::Result<Option<SocketAddr>> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Some),
+            Self::Unix(_) => Ok(None),
+        }
+    }
+}
+
+impl Display for Listener {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let path = |socket: &UnixListener| Some(socket.local_addr().ok()?.as_pathname()?.to_owned());
+        match self {
+            Self::Tcp(listener) => write!(formatter, "{}", listener.local_addr().map_err(|_| fmt::Error)?),
+            Self::Unix(listener) => {
+                write!(formatter, "unix:{}", path(listener).unwrap_or_default().display())
+            }
+        }
+    }
+}
+
+/// The sockets that the product listens on.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where everybody comes in, and the carrier too unless it has its own.
+    pub pages: Listener,
+    /// Where only the carrier comes in, with threads and connections that nobody else can take.
+    pub webhook: Option<Listener>,
+}
+
+impl<L: Into<Listener>> From<L> for Listeners {
+    fn from(pages: L) -> Self {
+        Self { pages: pages.into(), webhook: None }
+    }
 }
 
 impl From<TcpListener> for Listener {
@@ -89,8 +126,13 @@ where
         .max_concurrent_connections(most + CLOSING_AT_ONCE)
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
-    let connected =
-        Connected { most, pace: bounds.pace, traffic, stopping: builder.graceful_shutdown_signal() };
+    let connected = Connected {
+        most,
+        by_socket: matches!(listener, Listener::Unix(_)),
+        pace: bounds.pace,
+        traffic,
+        stopping: builder.graceful_shutdown_signal(),
+    };
     let builder = match listener {
         Listener::Tcp(listener) => {
             let peer = |io: &TcpStream| io.peer_addr().ok();
@@ -108,6 +150,7 @@ where
 #[derive(Clone)]
 struct Connected {
     most: usize,
+    by_socket: bool,
     pace: Pace,
     traffic: Arc<Traffic>,
     stopping: GracefulShutdownSignal,
@@ -130,8 +173,8 @@ impl Connected {
         <S::Service as Service<Request>>::Future: 'static,
         B: MessageBody + 'static,
     {
-        let Self { most, pace, traffic, stopping } = self;
-        let all = Connections::new(most);
+        let Self { most, by_socket, pace, traffic, stopping } = self;
+        let all = Connections::new(most, by_socket);
         let product = product.into_factory().map_err(|error| error.into().error_response());
         let http = HttpServiceBuilder::default()
             .keep_alive(KEPT)

@@ -39,7 +39,7 @@ use url::Url;
 use crate::app::App;
 use crate::carrier::tropo::webhook::{Network, Proof};
 
-pub use listener::Listener;
+pub use listener::{Listener, Listeners};
 pub use routes::ROUTES;
 pub use running::{Ending, Running};
 
@@ -86,22 +86,35 @@ impl Settings {
     }
 }
 
-/// Serves the product on a listening socket, until the server is told to stop.
-pub fn serve(listener: impl Into<Listener>, app: Arc<App>, settings: Settings) -> std::io::Result<Running> {
+/// The share of connections that the carrier has where it comes in by a socket of its own.
+const CARRIERS_SHARE: usize = 4;
+
+/// Serves the product on its listening sockets, until the server is told to stop.
+pub fn serve(listeners: impl Into<Listeners>, app: Arc<App>, settings: Settings) -> std::io::Result<Running> {
+    let Listeners { pages, webhook } = listeners.into();
     let traffic = Arc::<Traffic>::default();
-    let bounds = Bounds {
+    let carriers = if webhook.is_some() { settings.connections / CARRIERS_SHARE } else { 0 };
+    let bounds = |connections| Bounds {
         workers: settings.workers,
-        connections: settings.connections,
+        connections,
         pace: Pace::of(&app.settings().limits),
     };
+    let (of_pages, of_webhook) = (bounds(settings.connections - carriers), bounds(carriers));
     let (app, settings) = (web::Data::from(app), web::Data::new(settings));
-    let seen = web::Data::from(traffic.clone());
-    let server = listener::serve(listener.into(), bounds, traffic.clone(), move || {
-        Service::new()
-            .app_data(app.clone())
-            .app_data(settings.clone())
-            .app_data(seen.clone())
-            .configure(|service| routes::routes(service, &app, &settings))
-    })?;
-    Ok(Running::new(server, traffic))
+    let shared = (app.clone(), settings.clone(), web::Data::from(traffic.clone()));
+    let with_shared = move |service: &mut web::ServiceConfig| {
+        let (app, settings, traffic) = shared.clone();
+        service.app_data(app).app_data(settings).app_data(traffic);
+    };
+    let with_shared_too = with_shared.clone();
+    let mut servers = vec![listener::serve(pages, of_pages, traffic.clone(), move || {
+        let routes = |service: &mut web::ServiceConfig| routes::routes(service, &app, &settings);
+        Service::new().configure(&with_shared).configure(routes)
+    })?];
+    if let Some(webhook) = webhook {
+        servers.push(listener::serve(webhook, of_webhook, traffic.clone(), move || {
+            Service::new().configure(&with_shared_too).configure(routes::carriers_alone)
+        })?);
+    }
+    Ok(Running::new(servers, traffic))
 }

@@ -69,38 +69,50 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/admin/servers/{id}/removal", &["POST"]),
 ];
 
+/// Where everybody comes in.
 pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, settings: &Settings) {
-    service
-        // The carrier: its handlers look at the key and the method themselves, so that all else looks alike. It follows no
-        // redirect, so a slash at the end does no harm.
-        .service(
-            web::scope("/tropo")
-                .wrap(from_fn(headers::every_answer_to_carrier))
-                .service(web::resource(["/transfer", "/transfer/"]).to(tropo::transfer))
-                .service(web::resource(["/message", "/message/"]).to(tropo::message))
-                .service(
-                    web::resource(["/calls/{call}/{event}", "/calls/{call}/{event}/"]).to(tropo::call_event),
-                )
-                .default_service(web::to(tropo::nothing)),
-        )
-        .service(
-            web::scope("")
-                .wrap(from_fn(headers::every_answer))
-                // Anything that asks whether we live, and files that are the same for everybody: no cookies here.
-                .route("/healthz", page().to(health::healthz))
-                .route("/readyz", page().to(health::readyz))
-                .route("/static/{name}", page().to(assets::file))
-                .route("/favicon.ico", page().to(assets::favicon))
-                .route("/.well-known/change-password", page().to(account::where_passwords_change))
-                .service(
-                    web::scope("")
-                        .app_data(web::PayloadConfig::new(LONGEST_FORM))
-                        .wrap(from_fn(access::frame))
-                        .wrap(session::sessions(app, settings))
-                        .wrap(from_fn(access::without_database))
-                        .configure(pages),
-                ),
-        );
+    service.configure(carriers).service(
+        web::scope("")
+            .wrap(from_fn(headers::every_answer))
+            // Anything that asks whether we live, and files that are the same for everybody: no cookies here.
+            .route("/healthz", page().to(health::healthz))
+            .route("/readyz", page().to(health::readyz))
+            .route("/static/{name}", page().to(assets::file))
+            .route("/favicon.ico", page().to(assets::favicon))
+            .route("/.well-known/change-password", page().to(account::where_passwords_change))
+            .service(
+                web::scope("")
+                    .app_data(web::PayloadConfig::new(LONGEST_FORM))
+                    .wrap(from_fn(access::frame))
+                    .wrap(session::sessions(app, settings))
+                    .wrap(from_fn(access::without_database))
+                    .configure(pages),
+            ),
+    );
+}
+
+/// Where only the carrier comes in, and whoever asks whether we live.
+pub(super) fn carriers_alone(service: &mut web::ServiceConfig) {
+    service.configure(carriers).service(
+        web::scope("")
+            .wrap(from_fn(headers::every_answer))
+            .route("/healthz", page().to(health::healthz))
+            .route("/readyz", page().to(health::readyz))
+            .default_service(web::to(tropo::nothing)),
+    );
+}
+
+/// The carrier's: the handlers look at the key and the method themselves, so that all else looks alike. It follows no
+/// redirect, so a slash at the end does no harm.
+fn carriers(service: &mut web::ServiceConfig) {
+    service.service(
+        web::scope("/tropo")
+            .wrap(from_fn(headers::every_answer_to_carrier))
+            .service(web::resource(["/transfer", "/transfer/"]).to(tropo::transfer))
+            .service(web::resource(["/message", "/message/"]).to(tropo::message))
+            .service(web::resource(["/calls/{call}/{event}", "/calls/{call}/{event}/"]).to(tropo::call_event))
+            .default_service(web::to(tropo::nothing)),
+    );
 }
 
 fn pages(service: &mut web::ServiceConfig) {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
+use futures_util::future::join_all;
 
 /// How often an ending server looks whether it is done.
 const LOOK: Duration = Duration::from_millis(20);
@@ -86,23 +87,18 @@ impl Traffic {
 
 /// A server that runs; whoever waits for it waits for its end.
 pub struct Running {
-    server: Server,
+    servers: Vec<Server>,
     traffic: Arc<Traffic>,
 }
 
 impl Running {
-    pub(super) fn new(server: Server, traffic: Arc<Traffic>) -> Self {
-        Self { server, traffic }
+    pub(super) fn new(servers: Vec<Server>, traffic: Arc<Traffic>) -> Self {
+        Self { servers, traffic }
     }
 
-    /// What ends it at once.
-    pub fn handle(&self) -> ServerHandle {
-        self.server.handle()
-    }
-
-    /// What ends it in order.
+    /// What ends it, in order or at once.
     pub fn ending(&self) -> Ending {
-        Ending { server: self.server.handle(), traffic: self.traffic.clone() }
+        Ending { servers: self.servers.iter().map(Server::handle).collect(), traffic: self.traffic.clone() }
     }
 }
 
@@ -110,13 +106,26 @@ impl Future for Running {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.server).poll(context)
+        let mut place = 0;
+        while let Some(server) = self.servers.get_mut(place) {
+            if let Poll::Ready(ended) = Pin::new(server).poll(context) {
+                drop(self.servers.swap_remove(place));
+                // One without the other is not the product.
+                self.servers.iter().for_each(|other| drop(other.handle().stop(true)));
+                if ended.is_err() || self.servers.is_empty() {
+                    return Poll::Ready(ended);
+                }
+            } else {
+                place += 1;
+            }
+        }
+        Poll::Pending
     }
 }
 
 /// The end of a server.
 pub struct Ending {
-    server: ServerHandle,
+    servers: Vec<ServerHandle>,
     traffic: Arc<Traffic>,
 }
 
@@ -124,8 +133,14 @@ impl Ending {
     /// Ends the server when every request that it has taken is answered, or nearly 15 s later.
     pub async fn finish(self) {
         self.traffic.ending.store(true, Ordering::SeqCst);
-        self.server.pause().await;
+        join_all(self.servers.iter().map(ServerHandle::pause)).await;
         self.traffic.fades().await;
-        self.server.stop(true).await;
+        join_all(self.servers.iter().map(|server| server.stop(true))).await;
+    }
+
+    /// Ends the server at once; the answer need only be waited for by who wants to know when.
+    pub fn now(&self) -> impl Future<Output = ()> + use<> {
+        let stopped: Vec<_> = self.servers.iter().map(|server| server.stop(false)).collect();
+        async { drop(join_all(stopped).await) }
     }
 }

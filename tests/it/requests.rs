@@ -1,6 +1,11 @@
 //! Requests as slow, odd or broken clients send them: each gets an answer or an end, and none keeps calls away.
 
-use std::net::{SocketAddr, TcpListener};
+use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -8,8 +13,8 @@ use futures_util::future::{join, join_all};
 use maskline::domain::limits::Limits;
 use maskline::seal::RootKeys;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::support::{
@@ -36,7 +41,7 @@ async fn until_the_end(mut stream: TcpStream) -> String {
 }
 
 /// The first answer, headers and body.
-async fn answer(stream: &mut TcpStream) -> String {
+async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut said = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&said).into_owned();
@@ -191,22 +196,28 @@ async fn where_there_is_no_room_the_silent_make_it_for_calls() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn more_half_sent_forms_than_the_process_may_have_descriptors_keep_no_call_away() {
-    let (house, database) = (Installation::new(), Database::create().await);
+/// The program as a shell starts it, over a database.
+fn program(house: &Installation, database: &Database, script: &str) -> Command {
     let mut command = house.bare("sh");
-    // It raises the soft limit by itself.
-    let script = "ulimit -S -n 40 && ulimit -H -n 300 && exec \"$0\" serve";
     command.args(["-c", script, env!("CARGO_BIN_EXE_maskline")]);
     command.env("MASKLINE_LISTEN", house.address.to_string()).env("MASKLINE_LOG_FORMAT", "text");
     command.env("DATABASE_URL", &database.url).env("MASKLINE_SECRET_KEY", RootKeys::generate());
     command.env("TROPO_URL", "http://127.0.0.1:9/v1/").env("TROPO_MASKING_APP_ID", "1");
     command.env("TROPO_USERNAME", "tester").env("TROPO_PASSWORD", "not a secret");
     command.env("TROPO_WEBHOOK_KEY", WEBHOOK_KEY);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_half_sent_forms_than_the_process_may_have_descriptors_keep_no_call_away() {
+    let (house, database) = (Installation::new(), Database::create().await);
+    // It raises the soft limit by itself.
+    let script = "ulimit -S -n 40 && ulimit -H -n 300 && exec \"$0\" serve";
+    let mut command = program(&house, &database, script);
     command.env("MASKLINE_LIMIT_REQUEST_SECONDS", "600").env("MASKLINE_LIMIT_REQUEST_BYTES_A_SECOND", "1");
     let mut running = Running::start(&mut command);
     running.until("ready").await;
-    assert!(running.said().err.contains("descriptors=300") || running.said().out.contains("descriptors=300"));
+    running.until("descriptors=300").await;
     let mut silent = vec![];
     for round in 0..400 {
         silent.push(connected(house.address, &form("/sign-in", "Content-Length: 100\r\n")).await);
@@ -215,7 +226,62 @@ async fn more_half_sent_forms_than_the_process_may_have_descriptors_keep_no_call
         }
     }
     assert!(is_document(&answered(house.address, &call("last", "")).await));
-    assert!(TcpListener::bind("127.0.0.1:0").is_ok(), "this test has descriptors left itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_unix_socket_is_a_proxy_that_is_trusted_and_the_carrier_may_have_a_way_of_its_own() {
+    let (house, database) = (Installation::new(), Database::create().await);
+    let path = house.path("maskline.sock");
+    let place = format!("unix:{}", path.display());
+    let start = |script: &str| {
+        let mut command = program(&house, &database, script);
+        command.env("MASKLINE_LISTEN", &place).env("MASKLINE_PUBLIC_URL", "https://masks.example.com");
+        command.env("MASKLINE_MAIL", "folder:mail").env("MASKLINE_MAIL_FROM", "masks@example.com");
+        command
+    };
+    // One that was left behind is no hindrance.
+    drop(UnixListener::bind(&path).unwrap());
+    let mut command = start("exec \"$0\" serve");
+    command.env("MASKLINE_WEBHOOK_LISTEN", house.address.to_string());
+    command.env("MASKLINE_TRUSTED_PROXIES", "127.0.0.1");
+    let mut running = Running::start(&mut command);
+    running.until("ready").await;
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    let proxied = "X-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.1, 198.51.100.7\r\n";
+    let by_socket = async |sent: &str| {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        answer(&mut stream).await
+    };
+    let page = by_socket(&format!("GET /sign-in HTTP/1.1\r\nHost: masks\r\n{proxied}\r\n")).await;
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("__Host-form="), "{page}");
+    running.until("network=198.51.100.0/24").await;
+    assert!(is_document(&by_socket(&call("proxied", proxied)).await));
+    assert!(
+        by_socket(&call("plain", "")).await.starts_with("HTTP/1.1 404"),
+        "nobody said that it came by https"
+    );
+    // The carrier's own: calls, and nothing else.
+    assert!(is_document(&answered(house.address, &call("own", proxied)).await));
+    for (asked, said) in [("/healthz", "HTTP/1.1 200"), ("/sign-in", "HTTP/1.1 404"), ("/", "HTTP/1.1 404")] {
+        let head = format!("GET {asked} HTTP/1.1\r\nHost: masks\r\n{proxied}\r\n");
+        assert!(answered(house.address, &head).await.starts_with(said), "{asked}");
+    }
+    let second = Running::start(&mut start("exec \"$0\" serve")).ended().await;
+    assert!(second.err.contains(&format!("cannot listen on {place}")), "{}", second.err);
+    running.signal("TERM");
+    assert_eq!(running.ended().await.code, Some(0));
+
+    // As systemd hands it over.
+    let held = house.path("held.sock");
+    let socket = UnixListener::bind(&held).unwrap();
+    let mut command = start("export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" serve 3<&0 0</dev/null");
+    command.stdin(Stdio::from(OwnedFd::from(socket)));
+    let mut running = Running::start(&mut command);
+    running.until("ready").await;
+    let mut stream = UnixStream::connect(&held).await.unwrap();
+    stream.write_all(call("held", proxied).as_bytes()).await.unwrap();
+    assert!(is_document(&answer(&mut stream).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]

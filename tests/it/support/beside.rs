@@ -22,7 +22,7 @@ pub(crate) struct Beside {
     pub(crate) address: SocketAddr,
     pub(crate) line: Line,
     folder: Option<tempfile::TempDir>,
-    server: actix_web::dev::ServerHandle,
+    server: web::Ending,
     stop: watch::Sender<bool>,
     keeping: Option<JoinHandle<()>>,
 }
@@ -58,11 +58,11 @@ impl Beside {
             decision_time: Duration::from_secs(20),
         };
         let server = web::serve(listener, app.clone(), settings).unwrap();
-        let handle = server.handle();
+        let ending = server.ending();
         tokio::spawn(server);
         let (stop, stopped) = watch::channel(false);
         let keeping = Some(tokio::spawn(keeping.run(stopped)));
-        Self { app, address, line, folder: Some(folder), server: handle, stop, keeping }
+        Self { app, address, line, folder: Some(folder), server: ending, stop, keeping }
     }
 
     /// Stops it and starts it again.
@@ -81,7 +81,7 @@ impl Beside {
     pub(crate) async fn stop(&mut self) {
         self.stop.send_replace(true);
         self.keeping.take().unwrap().await.unwrap();
-        self.server.stop(false).await;
+        self.server.now().await;
     }
 
     /// The file of that name in which it keeps what it knows.
@@ -125,6 +125,6 @@ pub(crate) async fn called(server: SocketAddr, from: &str, mask: &str) -> String
 impl Drop for Beside {
     fn drop(&mut self) {
         self.stop.send_replace(true);
-        drop(self.server.stop(false));
+        drop(self.server.now());
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct TestApp {
     pub(crate) mail: PathBuf,
     mail_server: Option<String>,
     stop: tokio::sync::watch::Sender<bool>,
-    server: actix_web::dev::ServerHandle,
+    server: web::Ending,
     carrier: Option<Simulator>,
     /// The root keys, as the setting has them.
     pub(crate) keys: String,
@@ -185,7 +185,7 @@ impl TestApp {
             },
         )
         .unwrap();
-        let handle = server.handle();
+        let ending = server.ending();
         tokio::spawn(server);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(keeping.run(stopped.clone()));
@@ -204,7 +204,7 @@ impl TestApp {
             mail,
             mail_server: options.mail_server,
             stop,
-            server: handle,
+            server: ending,
             carrier: Some(simulator),
             keys: options.keys,
             tropo,
@@ -359,7 +359,7 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
-        drop(self.server.stop(false));
+        drop(self.server.now());
     }
 }
 
