@@ -44,6 +44,7 @@ pub struct Metrics {
     decision: Histogram,
     sign_in_failures: Vec<Counter>,
     letter_failures: Counter,
+    evictions: Counter,
     requests: Vec<Counter>,
     pools: Vec<PoolMetrics>,
 }
@@ -103,6 +104,11 @@ impl Metrics {
                 "letter_failures",
                 "Letters that failed for good, or tries that failed more than five minutes after the first",
             ),
+            evictions: counter(
+                ours,
+                "evicted_connections",
+                "Connections that were closed to make room for others",
+            ),
             requests: counters(
                 ours,
                 "http_requests",
@@ -128,6 +134,11 @@ impl Metrics {
     /// A letter failed for good, or has been failing for more than five minutes.
     pub fn letter_failed(&self) {
         self.letter_failures.inc();
+    }
+
+    /// A connection was closed to make room for another.
+    pub fn connection_evicted(&self) {
+        self.evictions.inc();
     }
 
     /// A request was answered with this status.

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -119,17 +119,21 @@ impl Connection {
     }
 }
 
+/// What is done whenever a connection goes for another.
+pub(super) type OnEviction = Arc<dyn Fn() + Send + Sync>;
+
 /// The connections of one thread.
 pub(super) struct Connections {
     most: usize,
     by_socket: bool,
+    on_eviction: OnEviction,
     open: RefCell<Vec<Rc<Connection>>>,
 }
 
 impl Connections {
     /// Room for so many, which come by a Unix socket or by a port.
-    pub(super) fn new(most: usize, by_socket: bool) -> Rc<Self> {
-        Rc::new(Self { most, by_socket, open: RefCell::default() })
+    pub(super) fn new(most: usize, by_socket: bool, on_eviction: OnEviction) -> Rc<Self> {
+        Rc::new(Self { most, by_socket, on_eviction, open: RefCell::default() })
     }
 
     /// Takes one more. Where there is no room, the one goes whose client has been silent for longest.
@@ -139,6 +143,7 @@ impl Connections {
             let claims = open.iter().enumerate().filter_map(|(place, one)| Some((one.claim()?, place)));
             if let Some((_, place)) = claims.min() {
                 open.swap_remove(place).evict();
+                (self.on_eviction)();
                 warn_of_eviction();
             }
         }
@@ -370,7 +375,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_the_longest_silent_one_goes_and_never_the_carriers() {
-        let all = Connections::new(3, false);
+        let all = Connections::new(3, false, Arc::new(|| ()));
         let [carriers, answered, silent] = [(); 3].map(|()| all.admit());
         carriers.is_carriers.set(true);
         answered.is_answering.set(true);

@@ -21,7 +21,7 @@ use actix_web::dev::{AppConfig, Service};
 use actix_web::rt::net::{TcpStream, UnixStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connections::{Connections, Pace, Timed};
+use super::connections::{Connections, OnEviction, Pace, Timed};
 use super::running::Traffic;
 
 /// How long a connection is kept without a request.
@@ -107,6 +107,7 @@ pub(super) fn serve<F, I, S, B>(
     listener: Listener,
     bounds: Bounds,
     traffic: Arc<Traffic>,
+    on_eviction: OnEviction,
     product: F,
 ) -> io::Result<Server>
 where
@@ -131,6 +132,7 @@ where
         by_socket: matches!(listener, Listener::Unix(_)),
         pace: bounds.pace,
         traffic,
+        on_eviction,
         stopping: builder.graceful_shutdown_signal(),
     };
     let builder = match listener {
@@ -153,6 +155,7 @@ struct Connected {
     by_socket: bool,
     pace: Pace,
     traffic: Arc<Traffic>,
+    on_eviction: OnEviction,
     stopping: GracefulShutdownSignal,
 }
 
@@ -173,8 +176,8 @@ impl Connected {
         <S::Service as Service<Request>>::Future: 'static,
         B: MessageBody + 'static,
     {
-        let Self { most, by_socket, pace, traffic, stopping } = self;
-        let all = Connections::new(most, by_socket);
+        let Self { most, by_socket, pace, traffic, on_eviction, stopping } = self;
+        let all = Connections::new(most, by_socket, on_eviction);
         let product = product.into_factory().map_err(|error| error.into().error_response());
         let http = HttpServiceBuilder::default()
             .keep_alive(KEPT)

@@ -20,7 +20,7 @@ pub fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<Server> {
     let bounds =
         Bounds { workers: WORKERS, connections: CONNECTIONS, pace: Pace::of(&app.settings().limits) };
     let app = web::Data::from(app);
-    listener::serve(listener.into(), bounds, Arc::default(), move || {
+    listener::serve(listener.into(), bounds, Arc::default(), Arc::new(|| ()), move || {
         Service::new().app_data(app.clone()).route("/metrics", web::get().to(scrape))
     })
 }

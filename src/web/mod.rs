@@ -43,7 +43,7 @@ pub use listener::{Listener, Listeners};
 pub use routes::ROUTES;
 pub use running::{Ending, Running};
 
-use connections::Pace;
+use connections::{OnEviction, Pace};
 use listener::Bounds;
 use running::Traffic;
 
@@ -100,6 +100,10 @@ pub fn serve(listeners: impl Into<Listeners>, app: Arc<App>, settings: Settings)
         pace: Pace::of(&app.settings().limits),
     };
     let (of_pages, of_webhook) = (bounds(settings.connections - carriers), bounds(carriers));
+    let on_eviction: OnEviction = {
+        let app = app.clone();
+        Arc::new(move || app.metrics().connection_evicted())
+    };
     let (app, settings) = (web::Data::from(app), web::Data::new(settings));
     let shared = (app.clone(), settings.clone(), web::Data::from(traffic.clone()));
     let with_shared = move |service: &mut web::ServiceConfig| {
@@ -107,12 +111,13 @@ pub fn serve(listeners: impl Into<Listeners>, app: Arc<App>, settings: Settings)
         service.app_data(app).app_data(settings).app_data(traffic);
     };
     let with_shared_too = with_shared.clone();
-    let mut servers = vec![listener::serve(pages, of_pages, traffic.clone(), move || {
-        let routes = |service: &mut web::ServiceConfig| routes::routes(service, &app, &settings);
-        Service::new().configure(&with_shared).configure(routes)
-    })?];
+    let mut servers =
+        vec![listener::serve(pages, of_pages, traffic.clone(), on_eviction.clone(), move || {
+            let routes = |service: &mut web::ServiceConfig| routes::routes(service, &app, &settings);
+            Service::new().configure(&with_shared).configure(routes)
+        })?];
     if let Some(webhook) = webhook {
-        servers.push(listener::serve(webhook, of_webhook, traffic.clone(), move || {
+        servers.push(listener::serve(webhook, of_webhook, traffic.clone(), on_eviction, move || {
             Service::new().configure(&with_shared_too).configure(routes::carriers_alone)
         })?);
     }

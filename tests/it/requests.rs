@@ -190,6 +190,9 @@ async fn where_there_is_no_room_the_silent_make_it_for_calls() {
     // The carrier's own connection stays.
     kept.write_all(call("third", "").as_bytes()).await.unwrap();
     assert!(is_document(&answer(&mut kept).await));
+    let metrics = app.app.scrape().await;
+    let evicted = metrics.lines().find_map(|line| line.strip_prefix("maskline_evicted_connections_total "));
+    assert!(evicted.unwrap().parse::<u32>().unwrap() >= 12, "{evicted:?}");
     // Who came first went first.
     for stream in silent.into_iter().take(12) {
         assert_eq!(until_the_end(stream).await, "");

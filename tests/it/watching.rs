@@ -225,7 +225,14 @@ fn the_units_for_systemd_set_what_the_server_knows_and_listen_on_loopback_alone(
     }
     let listens = socket.lines().filter_map(|line| line.strip_prefix("ListenStream="));
     assert_eq!(listens.collect::<Vec<_>>(), ["127.0.0.1:8080"]);
-    for line in ["Type=notify", "Sockets=maskline.socket", "Requires=maskline.socket", "LimitCORE=0"] {
+    let lines = [
+        "Type=notify",
+        "Sockets=maskline.socket",
+        "Requires=maskline.socket",
+        "LimitCORE=0",
+        "LimitNOFILE=65536",
+    ];
+    for line in lines {
         assert!(has(&service, line), "{line}");
     }
     assert!(has(&service, "StartLimitIntervalSec=0"), "were systemd to give up, it would close the socket");
