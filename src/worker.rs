@@ -1,5 +1,5 @@
-//! Does what is due: one operation after another; beside it, rounds of ending calls that last too long and of forgetting
-//! what is old.
+//! Does what is due: one operation after another; beside it, rounds of ending calls that last too long, of warning
+//! of limits that are half used and of forgetting what is old.
 //!
 //! Knows only when to ask; what there is to do, `app` knows.
 
@@ -84,6 +84,9 @@ async fn rounds(app: &App, mut shutdown: watch::Receiver<bool>) {
     while !*shutdown.borrow() {
         if let Err(error) = app.end_overlong_calls().await {
             tracing::warn!(%error, "calls that are too long were not looked for");
+        }
+        if let Err(error) = app.warn_of_caps().await {
+            tracing::warn!(%error, "limits of the deployment were not looked at");
         }
         if round % ROUNDS_TO_FORGET == 0
             && let Err(error) = app.forget_old().await

@@ -163,7 +163,10 @@ impl App {
         address: IpAddr,
     ) -> Result<(), SendError> {
         let now = self.now();
-        let stored = self.db.transaction(move |conn| numbers::find(conn, user, id)).await?;
+        let work = move |conn: &mut _| {
+            Ok::<_, DbError>((numbers::find(conn, user, id)?, numbers::has_ever_verified(conn, user)?))
+        };
+        let (stored, has_verified) = self.db.transaction(work).await?;
         let stored = stored.ok_or(SendError::NotFound)?;
         if stored.verified_at.is_some() {
             return Err(SendError::AlreadyVerified);
@@ -173,7 +176,12 @@ impl App {
         if !self.channel_works(number, channel) {
             return Err(SendError::ChannelOff);
         }
-        let (rules, limits) = self.code_rules(user, &stored, number, address);
+        let (mut rules, mut limits) = self.code_rules(user, &stored, number, address);
+        if !has_verified {
+            let shares = self.codes_of_newcomers(&area_of(number));
+            limits.extend(shares.iter().map(|_| CodeLimit::House));
+            rules.extend(shares);
+        }
         let code = self.new_code(id, channel, now);
         let (reference, waits) = (code.id.to_string(), self.settings.limits.code_waits.clone());
         let taken = rules.clone();
@@ -324,7 +332,6 @@ impl App {
         address: IpAddr,
     ) -> (Vec<Rule>, Vec<CodeLimit>) {
         let limits = &self.settings.limits;
-        let area: String = number.digits().chars().take(5).collect();
         let (mut rules, mut about) = self.own_code_rules(user, stored, Some(number));
         let (an_hour, a_day) = limits.codes_per_address;
         for rate in [Rate::per_hour(an_hour), Rate::per_day(a_day)] {
@@ -332,14 +339,9 @@ impl App {
             about.extend(from_there.iter().map(|_| CodeLimit::Network));
             rules.extend(from_there);
         }
-        let others = [
-            ("codes to an area", area, Rate::per_hour(limits.codes_per_area), CodeLimit::House),
-            ("codes", String::new(), Rate::per_hour(limits.codes_in_all), CodeLimit::House),
-        ];
-        for (what, whose, rate, limit) in others {
-            rules.push(self.rule(what, &whose, rate));
-            about.push(limit);
-        }
+        rules.push(self.rule("codes to an area", &area_of(number), Rate::per_hour(limits.codes_per_area)));
+        rules.push(self.codes_in_all());
+        about.extend([CodeLimit::House; 2]);
         (rules, about)
     }
 
@@ -384,6 +386,11 @@ fn verdict(
         return Ok(Some(Verdict::Right));
     }
     Ok(Some(Verdict::Wrong { left: u32::try_from(left).unwrap_or(0) }))
+}
+
+/// What a number's area is taken for, where codes to it are counted.
+fn area_of(number: PhoneNumber) -> String {
+    number.digits().chars().take(5).collect()
 }
 
 fn channel_word(channel: Channel) -> &'static str {

@@ -13,9 +13,6 @@ use crate::domain::limits::Rate;
 use crate::domain::user::{EmailAddress, Role};
 use crate::mail::Letter;
 
-/// Letters with links to one address an hour; past that none is sent.
-const LETTERS_PER_ADDRESS: u32 = 5;
-
 /// What somebody wants a mailed link for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkWish {
@@ -40,6 +37,12 @@ pub enum LinkError {
         /// When another can be sent.
         until: DateTime<Utc>,
     },
+    /// Too many were sent in all, or all that are for new accounts.
+    #[error("too many links were sent")]
+    Deployment {
+        /// When another can be sent.
+        until: DateTime<Utc>,
+    },
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -61,7 +64,14 @@ impl App {
             LinkWish::NewPassword => ("new-password", limits.resets_per_address),
         };
         let from_there = self.rules_from(what, address, Rate::per_hour(count));
-        let to_there = [self.rule("letters", email.as_str(), Rate::per_hour(LETTERS_PER_ADDRESS))];
+        let (hour, day) = limits.letters_per_mailbox;
+        let to_there = [Rate::per_hour(hour), Rate::per_day(day)]
+            .map(|rate| self.rule("letters", &email.mailbox(), rate));
+        let mut in_all = vec![self.letters_in_all()];
+        if wish == LinkWish::SignUp {
+            // So that a flood of new accounts keeps nobody from a new password.
+            in_all.push(self.letters_of_sign_ups());
+        }
         let link = Link { email: email.clone(), role: Role::User };
         let (token, digest, expires_at) = self.new_link(now);
         let letters = [false, true].map(|known| self.link_letter(email.clone(), known, wish, &token));
@@ -72,13 +82,17 @@ impl App {
             }
             // Kept, so that it counts for where it was asked from.
             if let Err(exceeded) = rates::take(conn, &to_there, now)? {
-                return Ok(Err(exceeded.until));
+                return Ok(Err(LinkError::Mailbox { until: exceeded.until }));
+            }
+            if let Err(exceeded) = rates::take(conn, &in_all, now)? {
+                rates::give_back(conn, &to_there, now)?;
+                return Ok(Err(LinkError::Deployment { until: exceeded.until }));
             }
             links::insert(conn, digest, &link, now, expires_at)?;
             let has_account = users::find_by_email(conn, &link.email)?.is_some();
             Ok(Ok(queue(conn, &sealer, &letters[usize::from(has_account)], now, expires_at)?))
         });
-        let id = queued.await?.map_err(|until| LinkError::Mailbox { until })?;
+        let id = queued.await??;
         self.wake_letters.notify_one();
         Ok(id)
     }

@@ -9,6 +9,7 @@ pub mod areas;
 mod background;
 mod callers;
 pub mod calls;
+pub mod caps;
 pub mod codes;
 pub mod devices;
 pub mod directory;

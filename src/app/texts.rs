@@ -46,6 +46,14 @@ pub(super) struct LinkLetter<'a> {
     pub(super) minutes: i64,
 }
 
+/// A letter to an admin about limits of the deployment.
+#[derive(Template)]
+#[template(path = "texts/caps_half_used.txt")]
+pub(super) struct CapsHalfUsed<'a> {
+    pub(super) lines: &'a [String],
+    pub(super) public_url: &'a str,
+}
+
 /// A letter that tells of a changed password.
 #[derive(Template)]
 #[template(path = "texts/password_changed.txt")]

@@ -14,7 +14,7 @@ use crate::domain::mask::{Mask, MaskState, StoppedBy};
 use crate::domain::phone::PhoneNumber;
 
 /// Whether a mask counts towards limits: it is alive, or its lost number is being bought back.
-fn counts() -> SqlLiteral<Bool> {
+pub(super) fn counts() -> SqlLiteral<Bool> {
     sql(
         "(state IN ('requested', 'active', 'paused') OR state = 'lost' AND EXISTS (SELECT 1 FROM operations o \
          WHERE o.mask_id = masks.id AND o.kind = 'buy' AND o.finished_at IS NULL))",

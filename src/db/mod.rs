@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod calls;
+pub mod caps;
 pub mod codes;
 pub mod directory;
 pub mod figures;

@@ -1,12 +1,13 @@
 //! Users' real numbers, sealed.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::exists;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use uuid::Uuid;
 
-use super::schema::numbers;
+use super::schema::{masks, numbers};
 use super::{Connection, DbError, hold_lock_of};
 use crate::domain::ids::{NumberId, UserId};
 
@@ -175,7 +176,14 @@ pub fn list_by_ids(conn: &mut Connection, ids: &[NumberId]) -> Result<Vec<Stored
 
 /// Whether any of those digests is somebody's number.
 pub fn any_of(conn: &mut Connection, lookups: &[[u8; 32]]) -> Result<bool, DbError> {
-    Ok(diesel::select(diesel::dsl::exists(numbers::table.filter(found_by(lookups)))).get_result(conn)?)
+    Ok(diesel::select(exists(numbers::table.filter(found_by(lookups)))).get_result(conn)?)
+}
+
+/// Whether the user has verified a number at some time: they have one now, or asked for a mask, which only such users can.
+pub fn has_ever_verified(conn: &mut Connection, user: UserId) -> Result<bool, DbError> {
+    let verified = numbers::table.filter(numbers::user_id.eq(user.0).and(numbers::verified_at.is_not_null()));
+    let masked = masks::table.filter(masks::user_id.eq(user.0));
+    Ok(diesel::select(exists(verified).or(exists(masked))).get_result(conn)?)
 }
 
 /// Puts another sealed value in the place of the number's.

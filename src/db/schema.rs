@@ -260,6 +260,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    cap_notices (cap) {
+        cap -> Text,
+        told_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(numbers -> users (user_id));
 diesel::joinable!(verifications -> numbers (number_id));
@@ -287,6 +294,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     talk,
     tallies,
     spending_stops,
+    cap_notices,
     directory_version,
     directory_changes,
     servers,

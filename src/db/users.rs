@@ -68,6 +68,13 @@ pub fn find_by_email(conn: &mut Connection, email: &EmailAddress) -> Result<Opti
     row.map(user).transpose()
 }
 
+/// The addresses of all admins.
+pub fn admins(conn: &mut Connection) -> Result<Vec<EmailAddress>, DbError> {
+    let admins = users::table.filter(users::role.eq(Role::Admin.as_str()));
+    let rows: Vec<String> = admins.order(users::email).select(users::email).load(conn)?;
+    rows.iter().map(|email| email.parse().map_err(|_| DbError::Unreadable("users.email"))).collect()
+}
+
 /// Holds the user's row until the end of the transaction, so that what is counted for them stays as counted.
 pub fn lock(conn: &mut Connection, id: UserId) -> Result<(), DbError> {
     users::table.find(id.0).select(users::id).for_no_key_update().first::<Uuid>(conn)?;

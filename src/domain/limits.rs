@@ -77,6 +77,10 @@ pub struct Limits {
     pub failures_per_address: u32,
     /// New passwords of one user, or by one mailed link, whose strength is judged in an hour.
     pub password_tries: u32,
+    /// Letters with links to one mailbox: an hour, a day.
+    pub letters_per_mailbox: (u32, u32),
+    /// Letters with links in all an hour.
+    pub letters_in_all: u32,
     /// Sign-ups from one network address an hour.
     pub sign_ups_per_address: u32,
     /// Forgotten passwords from one network address an hour.
@@ -133,6 +137,8 @@ impl Default for Limits {
             failures_per_account: 10,
             failures_per_address: 30,
             password_tries: 10,
+            letters_per_mailbox: (5, 10),
+            letters_in_all: 200,
             sign_ups_per_address: 5,
             resets_per_address: 10,
             request_time: TimeDelta::seconds(10),

@@ -27,6 +27,11 @@ impl Money {
         Self(self.0.saturating_mul(count))
     }
 
+    /// How many can be had for it at that price; `None` where it is nothing.
+    pub fn buys(self, price: Self) -> Option<u32> {
+        Some(u32::try_from(self.0.checked_div(price.0)?).unwrap_or(u32::MAX))
+    }
+
     /// The price of so many seconds, where this is the price of a minute; a part of the smallest amount counts whole.
     #[must_use]
     pub const fn for_seconds(self, seconds: i64) -> Self {
@@ -106,6 +111,7 @@ mod tests {
         assert_eq!(minute.for_seconds(0), Money::default());
         assert_eq!(minute.for_seconds(1).in_cents(), Money::cents(1));
         assert_eq!(minute.in_cents(), minute);
+        assert_eq!((Money::cents(10).buys(minute), minute.buys(Money::default())), (Some(3), None));
         assert_eq!(minute.times(10).plus(Money::cents(70)), Money::cents(100));
     }
 }

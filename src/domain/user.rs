@@ -78,6 +78,17 @@ fn is_public(domain: &str) -> bool {
 }
 
 impl EmailAddress {
+    /// The mailbox that mail to it arrives in, whatever tag stands behind a plus: `ada+shop@example.com` is read where
+    /// `ada@example.com` is. Gmail reads no dots either.
+    pub fn mailbox(&self) -> String {
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
+        let untagged = local.split('+').next().filter(|name| !name.is_empty()).unwrap_or(local);
+        match domain {
+            "gmail.com" | "googlemail.com" => format!("{}@gmail.com", untagged.replace('.', "")),
+            _ => format!("{untagged}@{domain}"),
+        }
+    }
+
     /// The address as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -140,6 +151,20 @@ mod tests {
             (&long, &long),
         ] {
             assert_eq!(typed.parse::<EmailAddress>().unwrap().as_str(), address, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_tag_makes_no_other_mailbox() {
+        for (address, mailbox) in [
+            ("ada@example.com", "ada@example.com"),
+            ("Ada+Shop+2@example.com", "ada@example.com"),
+            ("ada.l@example.com", "ada.l@example.com"),
+            ("a.d.a+x@gmail.com", "ada@gmail.com"),
+            ("ada@googlemail.com", "ada@gmail.com"),
+            ("+x@example.com", "+x@example.com"),
+        ] {
+            assert_eq!(address.parse::<EmailAddress>().unwrap().mailbox(), mailbox);
         }
     }
 

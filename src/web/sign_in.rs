@@ -144,6 +144,9 @@ async fn mail(
             );
             Ok(Err(Errors::one("email", error)))
         }
+        Err(LinkError::Deployment { until }) => {
+            Err(PageError::TooMany { what: "We have sent as many e-mails as we may for the moment.", until })
+        }
         Err(LinkError::TooMany { until }) => {
             Err(PageError::TooMany { what: "Many links were asked for from your network.", until })
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use maskline::app::sessions::password_stamp;
 use maskline::domain::ids::SessionId;
+use maskline::domain::limits::Limits;
 use maskline::domain::user::Role;
 use maskline::secrets;
 use uuid::Uuid;
@@ -181,6 +182,42 @@ async fn a_mailbox_is_not_flooded_and_nobody_reads_sent_where_nothing_is() {
     assert!(
         page.text.contains("value=\"ada@example\"") && page.words().contains("Check the part after the @")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_makes_no_other_mailbox_and_sign_ups_use_up_half_of_all_letters() {
+    let limits = Limits::default();
+    assert_eq!((limits.letters_per_mailbox, limits.letters_in_all), ((5, 10), 200));
+    let limits = Limits { letters_in_all: 12, ..limits };
+    let trusted_proxies = vec!["127.0.0.0/8"];
+    let app = TestApp::with(Options { limits, trusted_proxies, work: false, ..Options::default() }).await;
+    let mut network = 0;
+    let mut asked = async |path: &str, email: String| {
+        network += 1;
+        ask(&mut app.anonymous().at(&format!("203.0.{network}.1")), path, &email).await
+    };
+    for hour in 0..3 {
+        let sent = if hour < 2 { 5 } else { 0 };
+        for number in 0..6 {
+            let page = asked("/forgotten-password", format!("Ada+{hour}.{number}@example.com")).await;
+            assert_eq!(
+                page.status,
+                if number < sent { 303 } else { 422 },
+                "{hour} {number}: {}",
+                page.words()
+            );
+        }
+        app.clock.advance(TimeDelta::hours(1));
+    }
+    for number in 0..7 {
+        let page = asked("/sign-up", format!("new{number}@example.com")).await;
+        assert_eq!(page.status, if number < 6 { 303 } else { 429 }, "{number}: {}", page.words());
+        assert!(number < 6 || page.words().contains("as many e-mails as we may"), "{}", page.words());
+    }
+    for number in 0..7 {
+        let page = asked("/forgotten-password", format!("known{number}@example.com")).await;
+        assert_eq!(page.status, if number < 6 { 303 } else { 429 }, "{number}: {}", page.words());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -418,7 +418,7 @@ async fn a_network_an_area_and_the_house_have_their_limits() {
     let limits = Limits::default();
     assert_eq!(limits.codes_per_address, (10, 50));
     assert_eq!((limits.codes_per_area, limits.codes_in_all), (20, 200));
-    let limits = Limits { codes_per_address: (2, 3), codes_per_area: 3, codes_in_all: 5, ..limits };
+    let limits = Limits { codes_per_address: (2, 3), codes_per_area: 6, codes_in_all: 10, ..limits };
     let trusted_proxies = vec!["127.0.0.0/8"];
     let app = TestApp::with(Options { limits, trusted_proxies, ..Options::default() }).await;
     let people = [app.signed_in("ada").await, app.signed_in("bob").await];
@@ -435,18 +435,24 @@ async fn a_network_an_area_and_the_house_have_their_limits() {
     let told = "Many codes were asked for from your network. You can ask for another in 1 hour.";
     assert_refused(&from("203.0.113.250", "+14075550103").await, told);
     assert_sent(&from("2001:db8:0:1::7", "+14075550103").await);
-    // The area has had its three.
+    // Those who have not verified a number yet have had their half of the area's six.
     let told = "We are sending no more codes for the moment. You can ask for one in 1 hour.";
     assert_refused(&from("2001:db8:0:1:ffff::9", "+14075550104").await, told);
     assert_sent(&from("2001:db8:0:1:ffff::9", "+13055550104").await);
     let told = "Many codes were asked for from your network.";
     assert_refused(&from("2001:db8:0:1::8", "+13055550105").await, told);
-    // A neighbour network counts for itself; then the house has had its five.
+    // A neighbor network counts for itself; then they have had their half of all ten.
     app.clock.advance(TimeDelta::minutes(30));
     assert_sent(&from("2001:db8:0:2::8", "+13055550105").await);
     let told = "We are sending no more codes for the moment. You can ask for one in 30 minutes.";
     assert_refused(&from("198.51.100.1", "+442079460105").await, told);
     assert_eq!(app.simulator.launches().await.len(), 5);
+    // The other half is for those who have.
+    app.database.execute(
+        "UPDATE numbers SET verified_at = created_at WHERE id IN \
+         (SELECT DISTINCT ON (user_id) id FROM numbers WHERE verified_at IS NULL ORDER BY user_id, created_at)",
+    ).await;
+    assert_sent(&from("198.51.100.1", "+442079460106").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,6 +132,34 @@ async fn codes_stop_when_the_days_money_for_them_is_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn admins_are_told_once_when_a_limit_of_all_is_half_used() {
+    let app = TestApp::start().await;
+    let mut admin = app.admin().await;
+    app.app.warn_of_caps().await.unwrap();
+    for path in ["/admin/masks", "/admin/spending"] {
+        assert!(!admin.get(path).await.words().contains("Half used or more"), "{path}");
+    }
+    app.database.execute("INSERT INTO tallies VALUES ('2026-11-23', 'codes', 100)").await;
+    for _ in 0..2 {
+        app.app.warn_of_caps().await.unwrap();
+    }
+    let said = "Codes: 5.00 of 10.00 USD today (UTC). At the limit no codes are sent until tomorrow.";
+    for path in ["/admin/masks", "/admin/spending"] {
+        let words = admin.get(path).await.words();
+        assert!(words.contains(&format!("Half used or more: {said}")), "{words}");
+    }
+    app.simulator.letter_that("admin@example.com", |letter| letter.contains(said)).await;
+    assert_eq!(app.database.rows("SELECT cap FROM cap_notices").await, ["codes_spend_day"]);
+    // The next day begins anew; whoever was told of it hears of it again after a day.
+    app.clock.advance(TimeDelta::days(2));
+    app.app.warn_of_caps().await.unwrap();
+    assert_eq!(app.database.count("cap_notices").await, 0);
+    app.app.letters_sent().await;
+    let mail = app.simulator.get("/simulator/mail/admin@example.com").await;
+    assert_eq!(mail.to_string().matches("is half used").count(), 1, "{mail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_admin_gives_a_user_limits_of_their_own() {
     let app = TestApp::start().await;
     let (mut ada, number) = app.with_number("ada", REAL).await;

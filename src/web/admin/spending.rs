@@ -5,6 +5,7 @@ use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::app::App;
 use crate::app::admin::LONGEST_REASON;
 use crate::app::spending::{Spent, StopError, ThrownStop, WantedStop};
 use crate::domain::money::Money;
@@ -52,6 +53,7 @@ struct StopView {
 struct SpendingPage {
     page: Page,
     errors: Errors,
+    half_used: Vec<String>,
     caps: Vec<Cap>,
     lines: Vec<Line>,
     stops: Vec<StopView>,
@@ -95,6 +97,7 @@ async fn page(admin: &Admin, form: StopForm, errors: Errors) -> Result<SpendingP
     Ok(SpendingPage {
         page: admin.0.visitor.page("Spending"),
         errors,
+        half_used: half_used(app).await?,
         caps: vec![
             cap("Today", today.cost, today.cap, prices.number_a_month),
             cap("This month", month.cost, month.cap, prices.number_a_month),
@@ -118,6 +121,13 @@ async fn page(admin: &Admin, form: StopForm, errors: Errors) -> Result<SpendingP
         scopes: SCOPES.to_vec(),
         form,
     })
+}
+
+/// The limits of the whole deployment that are half used, in sentences.
+pub(super) async fn half_used(app: &App) -> Result<Vec<String>, PageError> {
+    let uses = app.cap_uses().await?;
+    let currency = &app.settings().currency;
+    Ok(uses.iter().filter(|found| found.is_half_used()).map(|found| found.sentence(currency)).collect())
 }
 
 fn stop_view(
