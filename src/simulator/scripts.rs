@@ -64,8 +64,8 @@ pub(crate) struct CallRequest {
     pub(crate) caller_presses: Vec<String>,
     /// What the other side presses.
     pub(crate) callee_presses: Vec<String>,
-    /// The key that the caller presses two seconds after a transfer began to ring, or to wait for an answer to a question:
-    /// `*` ends a call of Maskline's that rings.
+    /// The key that the caller presses two seconds after a transfer begins to ring, as `*` ends one of Maskline's, or a
+    /// question, a recording or a conference to go on.
     pub(crate) caller_key: Option<String>,
     /// Whether to take real time, and answer before it is over.
     pub(crate) live: bool,

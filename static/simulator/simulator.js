@@ -23,6 +23,10 @@ async function fragment(path) {
   return parsed;
 }
 
+function keyOf(button) {
+  return `${button.form.elements.by.value} ${button.value}`;
+}
+
 // Shows a story; of one that is shown already, only what is new is added, so that what was opened stays so.
 let drawing = Promise.resolve();
 function draw(id) {
@@ -43,7 +47,12 @@ async function drawNow(id) {
   for (const step of steps) step.classList.add("new");
   list.append(...steps);
   shown.className = fresh.className;
-  shown.querySelector(".head").replaceWith(fresh.querySelector(".head"));
+  const head = fresh.querySelector(".head");
+  const pressed = document.activeElement;
+  const key = pressed.closest(".keypad") ? keyOf(pressed) : null;
+  shown.querySelector(".head").replaceWith(head);
+  const again = [...head.querySelectorAll(".keypad button")].find((button) => keyOf(button) === key);
+  if (again) again.focus({ preventScroll: true });
 }
 
 async function drawPhones() {

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::choices::Match;
 use super::document::{Ask, Sentence, whole};
-use super::ring::{BEFORE_THE_KEY, Picked};
+use super::ring::Picked;
 use super::run::{Event, Flow};
 use super::session::{Session, show};
 use super::signals::{Interruption, Side, Woken};
 use super::speak::speaking_time;
+use super::terminator::BEFORE_THE_KEY;
 use crate::simulator::trace::Kind;
 
 /// Who is asked.

@@ -5,7 +5,8 @@
 use serde_json::Value;
 
 use super::choices::Choices;
-use crate::simulator::fields::as_text;
+pub(super) use super::values::whole;
+use super::values::{is_false, items, number, text};
 
 /// What an application wants done.
 #[derive(Debug, Clone, Default)]
@@ -133,6 +134,8 @@ pub(crate) struct Record {
     pub(crate) name: Option<String>,
     pub(crate) say: Vec<Sentence>,
     pub(crate) url: Option<String>,
+    /// The key that ends it.
+    pub(crate) terminator: Option<String>,
     pub(crate) allowed: Allowed,
 }
 
@@ -244,14 +247,13 @@ impl Verb {
 }
 
 fn dial(value: &Value) -> Dial {
-    let choices = value.get("choices");
     Dial {
         to: items(value.get("to").unwrap_or(&Value::Null)).filter_map(|to| text(Some(to))).collect(),
         from: text(value.get("from")),
         timeout: number(value.get("timeout")).unwrap_or(30.0),
         network: text(value.get("network")),
         channel: text(value.get("channel")),
-        terminator: text(choices.and_then(|choices| choices.get("terminator"))),
+        terminator: terminator(value),
         allowed: allowed(value),
         handlers: handlers(value.get("on")),
         name: text(value.get("name")),
@@ -262,6 +264,11 @@ fn dial(value: &Value) -> Dial {
             .get("machineDetection")
             .is_some_and(|wanted| !matches!(wanted, Value::Bool(false) | Value::Null)),
     }
+}
+
+/// The key of a verb whose `choices` have nothing else.
+fn terminator(value: &Value) -> Option<String> {
+    text(value.get("choices").and_then(|choices| choices.get("terminator")))
 }
 
 fn ask(value: &Value) -> Ask {
@@ -286,20 +293,13 @@ fn choices(ask: &Value) -> Choices {
     Choices::read(&grammars.join(","), field("mode").as_deref(), field("terminator").as_deref())
 }
 
-fn is_false(value: Option<&Value>) -> bool {
-    match value {
-        Some(Value::Bool(value)) => !value,
-        Some(Value::String(value)) => value.eq_ignore_ascii_case("false"),
-        _ => false,
-    }
-}
-
 fn record(value: &Value) -> Record {
     let url = items(value.get("url").unwrap_or(&Value::Null)).next();
     Record {
         name: text(value.get("name")),
         say: sentences(value.get("say")),
         url: text(url.map(|url| url.get("url").unwrap_or(url))),
+        terminator: terminator(value),
         allowed: allowed(value),
     }
 }
@@ -353,41 +353,4 @@ fn allowed(value: &Value) -> Allowed {
         None | Some(Value::Null) => Allowed::Any,
         Some(names) => Allowed::Only(items(names).filter_map(|name| text(Some(name))).collect()),
     }
-}
-
-/// The entries of a list, or the one thing that stands where a list could; nothing for null.
-fn items(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
-    match value {
-        Value::Array(list) => Box::new(list.iter()),
-        Value::Null => Box::new(std::iter::empty()),
-        one => Box::new(std::iter::once(one)),
-    }
-}
-
-/// A text, or a number where a text belongs; nothing when empty or anything else.
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) if text.is_empty() => None,
-        plain @ (Value::String(_) | Value::Number(_)) => Some(as_text(plain.clone())),
-        _ => None,
-    }
-}
-
-fn number(value: Option<&Value>) -> Option<f64> {
-    let number = match value? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    number.filter(|number: &f64| number.is_finite() && *number >= 0.0)
-}
-
-/// A number of seconds, tries or milliseconds as a whole one, at most a day of milliseconds.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "clamped to a small positive range"
-)]
-pub(super) fn whole(number: f64) -> u64 {
-    number.clamp(0.0, 86_400_000.0).round() as u64
 }

@@ -9,6 +9,7 @@ mod choices;
 pub(crate) mod document;
 pub(crate) mod parties;
 pub(crate) mod signals;
+mod values;
 
 mod inbound;
 mod session;
@@ -21,6 +22,7 @@ mod dial;
 mod options;
 mod ring;
 mod speak;
+mod terminator;
 #[cfg(test)]
 mod tests;
 

@@ -8,14 +8,13 @@ use super::options::{Tone, tones};
 use super::parties::Target;
 use super::script::Answer;
 use super::session::{Session, show};
-use super::signals::{Interruption, Side, Woken};
+use super::signals::Interruption;
+use super::terminator::Cut;
 use crate::domain::phone::PhoneNumber;
 use crate::simulator::trace::Kind;
 
 /// How many rented numbers may lead to one another before it counts as a circle.
 const DEEPEST: u8 = 4;
-/// How long a caller waits before it presses the key of its script, in milliseconds.
-pub(super) const BEFORE_THE_KEY: u64 = 2_000;
 
 /// How long phones ring, and what may end it.
 pub(super) struct Ringtime<'a> {
@@ -112,30 +111,15 @@ impl Session {
 
     /// Lets the phones ring, unless the caller or a signal ends it.
     async fn keep_ringing(&mut self, milliseconds: u64, ringtime: &Ringtime<'_>) -> Option<Rung> {
-        let ends_at = self.elapsed + milliseconds;
-        let mut scripted = ringtime.caller_listens.then(|| self.script.caller_key.take()).flatten();
-        let key_at = self.elapsed + BEFORE_THE_KEY;
-        let side = ringtime.caller_listens.then_some(Side::Caller);
-        loop {
-            let until = if scripted.is_some() { key_at.min(ends_at) } else { ends_at };
-            let pressed =
-                match self.pass_or_key(until.saturating_sub(self.elapsed), ringtime.allowed, side).await {
-                    Some(Woken::Interrupted(interruption)) => return Some(Rung::Interrupted(interruption)),
-                    Some(Woken::Key) => self.take_key(Side::Caller),
-                    None if self.elapsed >= ends_at => return None,
-                    None => scripted.take(),
-                };
-            if pressed.is_some_and(|key| self.ends_ringing(key, ringtime.terminator)) {
-                return Some(Rung::Cancelled);
-            }
-        }
-    }
-
-    fn ends_ringing(&self, key: char, terminator: Option<&str>) -> bool {
-        let ends = terminator.is_some_and(|terminator| terminator.contains(key));
-        let effect = if ends { "which ends the transfer" } else { "which does nothing here" };
-        self.tell(Kind::Note, format!("{} presses {key}, {effect}.", show(&self.leg.party)));
-        ends
+        let cut = if ringtime.caller_listens {
+            self.until_key(milliseconds, ringtime.allowed, ringtime.terminator).await
+        } else {
+            self.pass(milliseconds, ringtime.allowed).await.map(Cut::Interrupted)
+        };
+        cut.map(|cut| match cut {
+            Cut::Interrupted(interruption) => Rung::Interrupted(interruption),
+            Cut::ByKey => Rung::Cancelled,
+        })
     }
 
     fn ring_rented(&self, number: PhoneNumber, shown: &str, tones: Vec<Tone>) -> Rung {

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::Outcome;
 use super::document::{Allowed, Document, Handler, Verb};
-use super::session::{LegState, Session};
+use super::session::{LegState, Session, show};
 use super::signals::Interruption;
 use crate::simulator::trace::Kind;
 
@@ -143,7 +143,11 @@ impl Session {
 
     /// The party at the other end of the session's own call hangs up.
     pub(super) fn caller_hangs_up(&mut self) -> Flow {
-        self.hang_up("The caller hangs");
+        let who = match self.leg.placed {
+            Some(_) => format!("{} hangs", show(&self.leg.party)),
+            None => "The caller hangs".to_owned(),
+        };
+        self.hang_up(&who);
         self.outcome = Some(Outcome::CallerHungUp);
         self.actions.clear();
         Flow::Happened(Event::Hangup)

@@ -58,7 +58,8 @@ pub(crate) struct Script {
     pub(crate) seconds: Option<u32>,
     /// What the caller presses, one entry for each question.
     pub(crate) caller_presses: Vec<String>,
-    /// The key that the caller presses while a transfer rings, two seconds after it began.
+    /// The key that the caller presses once a transfer rings for two seconds, or a recording or conference goes on for
+    /// as long.
     pub(crate) caller_key: Option<char>,
     /// What the other side presses; else as each phone was told.
     pub(crate) callee_presses: Vec<String>,

@@ -7,6 +7,7 @@ use super::document::{Allowed, Conference, Record, Sentence};
 use super::ring::Picked;
 use super::run::{Event, Flow};
 use super::session::{Session, show};
+use super::terminator::Cut;
 use crate::simulator::phones::PhoneCall;
 use crate::simulator::stock::{self, Area};
 use crate::simulator::trace::Kind;
@@ -94,15 +95,20 @@ impl Session {
             Flow::On if self.on_the_line() => {}
             other => return other,
         }
-        self.tell(Kind::Note, "A message of 5 seconds is recorded, without sound. Nothing is uploaded.");
-        if let Some(interruption) = self.pass(MESSAGE, &record.allowed).await {
+        self.tell(
+            Kind::Note,
+            "A message of up to 5 seconds is recorded, without sound. Nothing is uploaded.",
+        );
+        let began = self.elapsed;
+        let cut = self.until_key(MESSAGE, &record.allowed, record.terminator.as_deref()).await;
+        if let Some(Cut::Interrupted(interruption)) = cut {
             return self.interrupted_by(interruption);
         }
         self.actions.push(json!({
             "name": record.name.as_deref().unwrap_or("record"),
             "attempts": 1,
             "disposition": "SUCCESS",
-            "duration": MESSAGE / 1000,
+            "duration": (self.elapsed - began) / 1000,
             "url": record.url,
         }));
         Flow::On
@@ -121,12 +127,16 @@ impl Session {
         self.tell(Kind::Connects, format!("{} is in conference {}.", show(&self.leg.party), conference.id));
         let allowed = while_joined(conference.terminator.as_ref(), &conference.allowed);
         let stay = u64::from(self.script.seconds.unwrap_or(12)) * 1000;
-        if let Some(interruption) = self.pass(stay, &allowed).await {
-            return self.interrupted_by(interruption);
-        }
-        let flow = self.caller_hangs_up();
+        let began = self.elapsed;
+        let (flow, disposition) = match self.until_key(stay, &allowed, conference.terminator.as_deref()).await
+        {
+            Some(Cut::Interrupted(interruption)) => return self.interrupted_by(interruption),
+            Some(Cut::ByKey) => (Flow::On, "SUCCESS"),
+            None => (self.caller_hangs_up(), "HANGUP"),
+        };
         let name = conference.name.as_deref().unwrap_or("conference");
-        self.actions.push(json!({"name": name, "duration": stay / 1000, "disposition": "HANGUP"}));
+        let seconds = (self.elapsed - began) / 1000;
+        self.actions.push(json!({"name": name, "duration": seconds, "disposition": disposition}));
         flow
     }
 }

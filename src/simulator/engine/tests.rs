@@ -479,6 +479,27 @@ async fn several_actions_are_a_list_and_recordings_and_conferences_are_pretended
     assert_eq!(trace["heard"], json!(["After the tone.", "Welcome."]));
 }
 
+/// The verbs as the Python library writes them.
+#[actix_web::test]
+async fn a_key_ends_a_conference_and_a_recording() {
+    for (verb, pressed, path, disposition, duration) in [
+        (json!({"conference": {"id": "1234", "terminator": "#"}}), "#", "/c", "SUCCESS", 2),
+        (json!({"conference": {"id": "1234", "terminator": "#"}}), "*", "/h", "HANGUP", 12),
+        (json!({"record": {"url": "http://x/", "choices": {"terminator": "#"}}}), "#", "/c", "SUCCESS", 2),
+        (json!({"record": {"url": "http://x/", "choices": {"terminator": "#"}}}), "1", "/c", "SUCCESS", 5),
+    ] {
+        let webhook = Webhook::answering(&[document(json!([
+            verb, {"on": {"event": "continue", "next": "/c"}}, {"on": {"event": "hangup", "next": "/h"}},
+        ]))]);
+        let (bench, mask) = stage(&webhook).await;
+        bench.call(json!({"from": CALLER, "to": mask, "caller_key": pressed})).await;
+        assert_eq!(webhook.results_to(), [path], "{verb} {pressed}");
+        let action = webhook.posts()[1].1["result"]["actions"].clone();
+        let told = (&action["disposition"], &action["duration"]);
+        assert_eq!(told, (&json!(disposition), &json!(duration)), "{verb} {pressed}");
+    }
+}
+
 #[actix_web::test]
 async fn an_unassigned_number_is_not_in_service() {
     let bench = Bench::new();
