@@ -4,7 +4,7 @@
 //! somebody at home in the default country dials. Where more than one number may be meant, none is taken.
 
 use super::tables::{self, CallingCode};
-use super::{Country, PhoneNumber, Refusal};
+use super::{Allowed, Country, PhoneNumber, Refusal};
 use crate::domain::typed;
 
 /// The longest text that is looked at as a phone number, in characters.
@@ -20,21 +20,28 @@ const ABROAD: &str = "00";
 /// Reads the number that a text means to somebody in the default country.
 pub(super) fn read(text: &str, default: Country) -> Result<PhoneNumber, Refusal> {
     let dialled = dialled(text)?;
-    // A number that a plan has comes before one that a plan may come to have.
-    for holds in [PhoneNumber::is_valid as Holds, |number| number.is_in_new_range()] {
-        let mut meant = meant(&dialled, default, holds);
-        meant.sort_unstable();
-        meant.dedup();
-        match meant[..] {
-            [] => {}
-            [number] => return Ok(number),
-            _ => return Err(Refusal::Ambiguous),
-        }
-        if dialled.trim_start_matches('+').len() <= LONGEST_SHORT_CODE {
-            return Err(Refusal::ShortCode);
-        }
+    let is_short = dialled.trim_start_matches('+').len() <= LONGEST_SHORT_CODE;
+    let known = meant(&dialled, default, PhoneNumber::is_valid);
+    if !known.is_empty() {
+        return the_one(known);
     }
-    Err(Refusal::NotValid)
+    if is_short {
+        return Err(Refusal::ShortCode);
+    }
+    // None that a plan has: one that a plan may come to have.
+    the_one(meant(&dialled, default, |number| number.is_in_new_range()))
+}
+
+/// The one number of several readings; where they differ, the one that is a phone of people.
+fn the_one(mut meant: Vec<PhoneNumber>) -> Result<PhoneNumber, Refusal> {
+    meant.sort_unstable();
+    meant.dedup();
+    let of_people = |number: &PhoneNumber| number.line_kind(Allowed { voip: true, new_ranges: true }).is_ok();
+    if meant.len() > 1 {
+        meant.retain(of_people);
+        return if let [number] = meant[..] { Ok(number) } else { Err(Refusal::Ambiguous) };
+    }
+    meant.first().copied().ok_or(Refusal::NotValid)
 }
 
 type Holds = fn(&PhoneNumber) -> bool;
@@ -44,14 +51,23 @@ fn meant(dialled: &str, default: Country, holds: Holds) -> Vec<PhoneNumber> {
         return international(digits, holds);
     }
     let Some((code, region)) = tables::of_country(default) else { return Vec::new() };
-    let abroad = [region.abroad(dialled), dialled.strip_prefix(ABROAD)];
-    let mut meant: Vec<PhoneNumber> =
-        abroad.into_iter().flatten().flat_map(|digits| international(digits, holds)).collect();
-    let national = region.without_trunk(dialled).into_iter().chain([dialled.to_owned()]);
-    meant.extend(national.filter_map(|national| with_code(code, &national)).filter(holds));
-    if meant.is_empty() && dialled.starts_with(&code.digits) {
-        meant = international(dialled, holds);
+    let abroad: Vec<&str> =
+        [region.abroad(dialled), dialled.strip_prefix(ABROAD)].into_iter().flatten().collect();
+    let mut meant: Vec<PhoneNumber> = abroad.iter().flat_map(|digits| international(digits, holds)).collect();
+    // What begins like a call abroad is a number at home only where a plan has it.
+    let is_at_home = |number: &PhoneNumber| holds(number) && (abroad.is_empty() || number.is_valid());
+    let national = |national: &str| with_code(code, national).filter(is_at_home);
+    let at_home = region.without_trunk(dialled);
+    let mut at_home: Vec<PhoneNumber> = at_home.iter().filter_map(|digits| national(digits)).collect();
+    if !region.has_trunk() {
+        at_home.extend(national(dialled));
     }
+    if at_home.is_empty() && dialled.starts_with(&code.digits) {
+        // Without the plus, unless that is how people dial at home.
+        meant.extend(international(dialled, holds));
+    }
+    meant.extend(at_home);
+    meant.extend(national(dialled));
     meant
 }
 

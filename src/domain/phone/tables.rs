@@ -189,6 +189,11 @@ impl Region {
             && self.general.is_match(national)
     }
 
+    /// Whether a digit is dialled in front of national numbers.
+    pub(super) fn has_trunk(&self) -> bool {
+        self.metadata.national_prefix().is_some()
+    }
+
     /// What is dialled behind the prefix for calls abroad.
     pub(super) fn abroad<'a>(&self, dialled: &'a str) -> Option<&'a str> {
         let captures = self.international.as_ref()?.captures(dialled)?;

@@ -45,11 +45,13 @@ fn reads(typed: &str, default: Country, number: PhoneNumber) {
     assert_eq!(parsed.map(|parsed| parsed.e164()), Ok(number.e164()), "{default}: {typed}");
 }
 
-/// Reads what is typed at home as the number itself, or, where it may also be a call abroad, as none.
+/// Reads what is typed at home as the number itself. Where it may also be a call abroad, or the country's code without
+/// its plus, none is read.
 fn reads_at_home(typed: &str, home: Country, number: PhoneNumber) {
-    let (_, region) = tables::of_country(home).unwrap();
+    let (code, region) = tables::of_country(home).unwrap();
     let may_be_abroad = region.abroad(typed).is_some() || typed.starts_with("00");
-    if !may_be_abroad || PhoneNumber::parse(typed, home) != Err(Refusal::Ambiguous) {
+    let may_be_code = region.has_trunk() && typed.starts_with(&code.digits);
+    if !(may_be_abroad || may_be_code) || PhoneNumber::parse(typed, home) != Err(Refusal::Ambiguous) {
         reads(typed, home, number);
     }
 }

@@ -221,6 +221,10 @@ fn numbers_are_read_as_they_are_dialled_at_home() {
         ("RU", "812 123 45 67", "+78121234567"),
         ("RU", "7 812 123 45 67", "+78121234567"),
         ("RU", "8~10 49 30 23125 123", "+493023125123"),
+        ("RU", "8~10 81 3-1234-5678", "+81312345678"),
+        ("KZ", "8~10 855 91 234 567", "+85591234567"),
+        ("IT", "390 612 3456", "+393906123456"),
+        ("BR", "011 96123-4567", "+5511961234567"),
         ("KZ", "8 701 234 56 78", "+77012345678"),
         ("KZ", "701 234 56 78", "+77012345678"),
         ("KZ", "7 701 234 56 78", "+77012345678"),
@@ -254,6 +258,9 @@ fn what_could_be_another_number_is_refused() {
         ("US", "+00 44 20 7946 0123", Refusal::NotValid),
         // Half of Japan reads it with 00 in front, half of Tennessee with 008.
         ("KR", "0081 90 1234 5678", Refusal::Ambiguous),
+        // With the code and no plus, or an area code without the 0 that is dialed there.
+        ("DE", "4915123456789", Refusal::Ambiguous),
+        ("SE", "468123456", Refusal::Ambiguous),
         // Mexico's mobile prefix of until 2019.
         ("US", "+52 1 55 1234 5678", Refusal::NotValid),
         ("US", "555 0123", Refusal::NotValid),
