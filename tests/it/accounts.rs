@@ -270,6 +270,13 @@ async fn a_password_is_long_and_unusual_and_taken_exactly_as_it_is_typed() {
         let page = app.anonymous().submit(&link, &link, &[("new_password", password)]).await;
         assert_eq!(page.status, 303, "{}", page.text);
     }
+    // Whoever has a link cannot try passwords for long either.
+    let invited = app.app.invite("dan@example.com".parse().unwrap(), Role::User);
+    let link = invited.await.unwrap().replace(&app.url(""), "");
+    for number in 0..11 {
+        let page = app.anonymous().submit(&link, &link, &[("new_password", "passwordpassword")]).await;
+        assert_eq!(page.status, if number < 10 { 422 } else { 429 }, "{number}: {}", page.words());
+    }
     assert_eq!(app.anonymous().sign_in("eve@example.com", &too_long[..257]).await.status, 422);
     assert_eq!(app.anonymous().sign_in("EVE@example.com ", &too_long[..256]).await.status, 303);
     assert!(

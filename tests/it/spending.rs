@@ -137,7 +137,7 @@ async fn admins_are_told_once_when_a_limit_of_all_is_half_used() {
     let mut admin = app.admin().await;
     app.app.warn_of_caps().await.unwrap();
     for path in ["/admin/masks", "/admin/spending"] {
-        assert!(!admin.get(path).await.words().contains("Half used or more"), "{path}");
+        assert!(!admin.get(path).await.words().contains("at least half used"), "{path}");
     }
     app.database.execute("INSERT INTO tallies VALUES ('2026-11-23', 'codes', 100)").await;
     for _ in 0..2 {
@@ -146,7 +146,7 @@ async fn admins_are_told_once_when_a_limit_of_all_is_half_used() {
     let said = "Codes: 5.00 of 10.00 USD today (UTC). At the limit no codes are sent until tomorrow.";
     for path in ["/admin/masks", "/admin/spending"] {
         let words = admin.get(path).await.words();
-        assert!(words.contains(&format!("Half used or more: {said}")), "{words}");
+        assert!(words.contains(&format!("A limit is at least half used. {said}")), "{words}");
     }
     app.simulator.letter_that("admin@example.com", |letter| letter.contains(said)).await;
     assert_eq!(app.database.rows("SELECT cap FROM cap_notices").await, ["codes_spend_day"]);
