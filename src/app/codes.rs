@@ -4,16 +4,17 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::App;
+use super::code_delivery::{Delivery, delivery};
 use super::numbers::{OwnNumber, counted, take_over};
 use super::spending::{codes_are_stopped, codes_money_until};
-use super::{App, texts};
 use crate::carrier::{CarrierError, Channel};
 use crate::db::audit::{self, Actor};
 use crate::db::codes::{self, SentCode};
 use crate::db::numbers::{self, StoredNumber};
 use crate::db::rates::{self, Rule};
 use crate::db::spend::{self, Tally};
-use crate::db::{Connection, DbError, users};
+use crate::db::{Connection, DbError, masks, users};
 use crate::domain::ids::{NumberId, UserId, VerificationId};
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::phone::{LineKind, PhoneNumber};
@@ -23,7 +24,6 @@ use crate::secrets;
 
 /// How long sends are counted.
 const DAY: TimeDelta = TimeDelta::days(1);
-
 /// Why a code was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -47,6 +47,9 @@ pub enum SendError {
         /// When it is free again.
         until: DateTime<Utc>,
     },
+    /// There is no number that is nobody's mask to send them from.
+    #[error("there is no number to send codes from")]
+    NoSender,
     /// A switch that stops spending.
     #[error("codes are stopped")]
     Stopped,
@@ -113,19 +116,10 @@ pub struct Progress {
     pub code_until: Option<DateTime<Utc>>,
     /// By which way it was sent.
     pub code_by_text: bool,
+    /// How it goes with the newest code.
+    pub delivery: Delivery,
     /// When the next code can be sent.
     pub next_send: Option<DateTime<Utc>>,
-}
-
-/// What the carrier is to do with a code that it asks for.
-#[derive(Debug, Clone)]
-pub struct CodeToSend {
-    /// Whom it goes to.
-    pub to: PhoneNumber,
-    /// Which number it comes from.
-    pub from: Option<PhoneNumber>,
-    /// What is said or written.
-    pub text: String,
 }
 
 impl App {
@@ -142,13 +136,17 @@ impl App {
             let (sent, last) = rates::count_since(conn, rules[0].bucket, now - DAY)?;
             let pause = last.map(|last| verification::next_send(sent, last, &waits));
             let full = rates::exceeded(conn, &rules, now)?.map(|exceeded| exceeded.until);
-            Ok::<_, DbError>((code, pause.max(full)))
+            Ok::<_, DbError>((code, codes::newest(conn, id)?, pause.max(full)))
         });
-        let (code, next_send) = found.await?;
+        let (code, newest, next_send) = found.await?;
+        // One that did not reach anybody while this was read is over, but for a text, which may come all the same.
+        let has_failed = newest.as_ref().is_some_and(|newest| newest.undelivered.is_some());
+        let code = code.filter(|code| !has_failed || code.channel == channel_word(Channel::Text));
         Ok(Some(Progress {
             line: number.number.and_then(|number| number.line_kind(self.settings.allowed).ok()),
             number,
             code_until: code.as_ref().map(|code| code.expires_at),
+            delivery: delivery(code.as_ref(), newest.as_ref(), now),
             code_by_text: code.is_some_and(|code| code.channel == "text"),
             next_send: next_send.filter(|next| *next > now),
         }))
@@ -176,6 +174,7 @@ impl App {
         if !self.channel_works(number, channel) {
             return Err(SendError::ChannelOff);
         }
+        let sender = self.settings.code_sender.ok_or(SendError::NoSender)?;
         let (mut rules, mut limits) = self.code_rules(user, &stored, number, address);
         if !has_verified {
             let shares = self.codes_of_newcomers(&area_of(number));
@@ -191,6 +190,9 @@ impl App {
                 users::lock(conn, user)?;
                 if codes_are_stopped(conn, carrier, number, user)? {
                     return Err(SendError::Stopped);
+                }
+                if masks::is_mask(conn, sender)? {
+                    return Err(SendError::NoSender);
                 }
                 let (sent, last) = rates::count_since(conn, taken[0].bucket, now - DAY)?;
                 let pause =
@@ -230,36 +232,6 @@ impl App {
                 Err(SendError::NotTaken)
             }
         }
-    }
-
-    /// What the carrier's session is to say for the code that it refers to; `None` if that code is over, unknown, of the
-    /// other channel, or another session carries it.
-    pub async fn code_to_send(
-        &self,
-        reference: &str,
-        session: &str,
-        channel: Channel,
-    ) -> Result<Option<CodeToSend>, DbError> {
-        let Ok(id) = reference.parse().map(VerificationId) else { return Ok(None) };
-        let (session, now) = (session.to_owned(), self.now());
-        let found = self.calls_db.transaction(move |conn| {
-            let Some(code) = codes::claim(conn, id, &session, now)? else { return Ok::<_, DbError>(None) };
-            Ok(numbers::find_any(conn, code.number)?.map(|number| (code, number)))
-        });
-        let Some((code, stored)) = found.await? else { return Ok(None) };
-        let Ok(to) = self.sealer.open(&stored.sealed, Place::number(stored.id.0)) else { return Ok(None) };
-        if code.channel != channel_word(channel) {
-            return Ok(None);
-        }
-        let digits = self.code(id);
-        let text = match channel {
-            Channel::Voice => texts::text(&texts::CodeSpoken { digits: &verification::spoken(&digits) }),
-            Channel::Text => {
-                let minutes = self.settings.limits.code_life.num_minutes();
-                texts::text(&texts::CodeText { code: &digits, minutes })
-            }
-        };
-        Ok(Some(CodeToSend { to, from: self.settings.code_sender, text }))
     }
 
     /// Proves one of the user's numbers by the code that was sent to it. A number that is proved already stays so.
@@ -307,7 +279,7 @@ impl App {
         }
     }
 
-    fn code(&self, id: VerificationId) -> String {
+    pub(super) fn code(&self, id: VerificationId) -> String {
         verification::code_from_digest(&secrets::keyed_digest(&self.code_key, id.0.as_bytes()))
     }
 
@@ -393,7 +365,7 @@ fn area_of(number: PhoneNumber) -> String {
     number.digits().chars().take(5).collect()
 }
 
-fn channel_word(channel: Channel) -> &'static str {
+pub(super) fn channel_word(channel: Channel) -> &'static str {
     match channel {
         Channel::Voice => "voice",
         Channel::Text => "text",

@@ -10,6 +10,7 @@ mod background;
 mod callers;
 pub mod calls;
 pub mod caps;
+pub mod code_delivery;
 pub mod codes;
 pub mod devices;
 pub mod directory;
@@ -74,7 +75,7 @@ pub struct Settings {
     pub mask_countries: Vec<Country>,
     /// Which kinds of numbers may be real numbers, beside landlines and mobile phones.
     pub allowed: Allowed,
-    /// The number that codes are sent from, where the carrier wants one.
+    /// The number that codes are sent from, which is nobody's mask; without one none are sent.
     pub code_sender: Option<PhoneNumber>,
     /// Whether the carrier can be asked to call, and to text.
     pub channels: Channels,

@@ -115,11 +115,15 @@ impl App {
 
     /// From now on the number is on its way back, unless one of our rows explains it meanwhile.
     async fn begin_to_give_back(&self, id: OrphanId, actor: Actor) -> Result<Begin, DbError> {
-        let now = self.now();
+        let (now, code_sender) = (self.now(), self.settings.code_sender);
         let work = move |conn: &mut _| {
             let Some(Orphan { number, state, .. }) = orphans::hold(conn, id)? else {
                 return Ok(Begin::Not(Fate::Explained));
             };
+            if code_sender == Some(number) {
+                orphans::end(conn, id, Ended::Explained, now)?;
+                return Ok(Begin::Not(Fate::Explained));
+            }
             if state == OrphanState::Kept {
                 return Ok(Begin::Not(Fate::Kept));
             }

@@ -157,6 +157,7 @@ impl App {
     async fn choose_of(&self, claimed: &Claimed, free: Vec<PhoneNumber>) -> Result<Option<Found>, DbError> {
         failpoint::here("choice-begun");
         let (claimed, since, sealer) = (claimed.clone(), self.now() - FALLOW, self.sealer.clone());
+        let code_sender = self.settings.code_sender;
         let begun = Instant::now();
         let work = move |conn: &mut _| {
             // In this order: a number that turns from chosen to bought meanwhile is seen in one of the two.
@@ -166,6 +167,7 @@ impl App {
             for number in free {
                 let choice = Chosen::Number(number);
                 if known.contains(&number)
+                    || code_sender == Some(number)
                     || chosen.contains(&choice)
                     || numbers::any_of(conn, &sealer.number_lookups(number))?
                 {

@@ -150,7 +150,7 @@ impl App {
         let list = self.carrier.owned().await;
         failpoint::here("list-answered");
         let list = match list {
-            Ok(list) => list,
+            Ok(list) => self.without_code_sender(list, &before),
             Err(error) => {
                 let text = format!("the carrier's list could not be read: {error}");
                 return self.not_compared(round, text, None).await;
@@ -181,12 +181,21 @@ impl App {
         let ours = move |conn: &mut Connection| reconciliation::ours(conn, now);
         let before = self.work_db.transaction(ours).await?;
         let list = match self.carrier.owned().await {
-            Ok(list) => list,
+            Ok(list) => self.without_code_sender(list, &before),
             Err(error) => return Ok(Err(error)),
         };
         let after = self.work_db.transaction(ours).await?;
         let doubt = agreement::doubt(&before, &after, &list, None);
         Ok(doubt.map_or(Ok(list), |doubt| Err(CarrierError::Unavailable(doubt.to_string()))))
+    }
+
+    /// The list without the number that codes come from: it is no mask, and no orphan. One that a mask holds all the same
+    /// stays in it, so that the mask is not lost.
+    fn without_code_sender(&self, mut list: Vec<PhoneNumber>, ours: &Ours) -> Vec<PhoneNumber> {
+        let sender = self.settings.code_sender;
+        let is_held = |number: PhoneNumber| ours.held.iter().any(|held| held.number == number);
+        list.retain(|number| sender != Some(*number) || is_held(*number));
+        list
     }
 
     /// In one transaction: reads our rows again, compares, and notes what follows.

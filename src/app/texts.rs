@@ -21,6 +21,20 @@ pub(super) struct NotTaken {
     pub(super) busy: bool,
 }
 
+/// Who calls with a code, and that a key shall be pressed to hear it.
+#[derive(Template)]
+#[template(path = "texts/code_call.txt")]
+pub(super) struct CodeCall<'a> {
+    pub(super) host: Option<&'a str>,
+}
+
+/// What somebody hears who calls the number that codes come from.
+#[derive(Template)]
+#[template(path = "texts/only_codes.txt")]
+pub(super) struct OnlyCodes<'a> {
+    pub(super) host: Option<&'a str>,
+}
+
 /// The code in a call, the digits apart.
 #[derive(Template)]
 #[template(path = "texts/code_spoken.txt")]
@@ -28,11 +42,13 @@ pub(super) struct CodeSpoken<'a> {
     pub(super) digits: &'a str,
 }
 
-/// The code in a text.
+/// The code in a text. Its last line gives the code to the web site of that host and to no other (the format of
+/// origin-bound one-time codes, <https://wicg.github.io/sms-one-time-codes/>).
 #[derive(Template)]
 #[template(path = "texts/code_text.txt")]
 pub(super) struct CodeText<'a> {
     pub(super) code: &'a str,
+    pub(super) host: &'a str,
     pub(super) minutes: i64,
 }
 

@@ -59,9 +59,17 @@ async fn prepare(
     config.simulator_url.get_or_insert(page);
     let nothing = Provisioned { application: None, voice_token: None, messaging_token: None };
     let [key, ..] = &*config.webhook.keys else { unreachable!("the settings are refused without a key") };
-    let wish = Wish { public_url, key, known: &nothing, production: false };
+    let country = config.rules.country;
+    let wish = Wish { public_url, key, known: &nothing, production: false, code_sender: None, country };
     let arranged = setup::arrange(&config.account, &wish).await?;
+    let sender = arranged.code_sender.as_ref().ok().copied();
+    if let Err(error) = &arranged.code_sender {
+        tracing::warn!(%error, "no codes are sent");
+    }
+    config.rules.caller_id = sender;
+    let sender = sender.map(|sender| sender.e164());
     let mut found = arranged.settings();
+    found.extend(sender.as_deref().map(|sender| ("TROPO_CALLER_ID", sender)));
     found.push(("TROPO_URL", config.account.url.as_str()));
     environment::keep_for_development(variables, &found)?;
     config.provisioned = Provisioned {

@@ -77,6 +77,12 @@ pub(super) enum CliError {
         "Tropo has several applications named Maskline ({0}): set TROPO_MASKING_APP_ID to one of these ids"
     )]
     SeveralApplications(String),
+    /// There is no number to send codes from.
+    #[error(
+        "no number was rented to send codes from, as none is free in MASKLINE_COUNTRY: until TROPO_CALLER_ID names one, no \
+         codes are sent"
+    )]
+    NoCodeSender,
     /// The keys are none that the numbers were sealed with.
     #[error(
         "the numbers in the database were sealed with another key than MASKLINE_SECRET_KEY (or the file that \

@@ -4,6 +4,7 @@
 //! with 2. `maskline tropo reconcile` alone has a scale of its own.
 
 mod banner;
+mod code_sender;
 mod compose;
 mod database;
 mod descriptors;
@@ -87,9 +88,11 @@ enum Keys {
 
 #[derive(Debug, Subcommand)]
 enum Tropo {
-    /// Make or update the application at Tropo, and its launch tokens; print the settings to keep
+    /// Make or update the application at Tropo, its launch tokens and the number that codes come from; print the settings
+    /// to keep
     ///
-    /// The printed settings are secrets: with --write they go into .env instead (readable by its owner alone).
+    /// The printed settings are secrets: with --write they go into .env instead (readable by its owner alone). Rents one
+    /// number, unless there is one already or `TROPO_CALLER_ID` names one.
     Setup(setup::Arguments),
     /// Compare the numbers that Tropo has for us with our own list, and mend what differs
     ///

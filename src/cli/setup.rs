@@ -4,6 +4,7 @@
 
 use url::Url;
 
+use super::code_sender::code_sender;
 use super::compose;
 use super::error::CliError;
 use crate::carrier::tropo::arrangement::Address;
@@ -11,6 +12,7 @@ use crate::carrier::tropo::client::Tropo;
 use crate::carrier::tropo::setup::{Application, ApplicationWish, LaunchToken, Partition};
 use crate::carrier::{CarrierError, Channel};
 use crate::config::{self, Provisioned, environment};
+use crate::domain::phone::{Country, PhoneNumber};
 use crate::secrets::{self, Secret};
 use crate::telemetry;
 
@@ -41,6 +43,10 @@ pub(super) struct Wish<'a> {
     pub(super) known: &'a Provisioned,
     /// Whether it must be billed; one that is stays so.
     pub(super) production: bool,
+    /// The number that codes come from, where one is named.
+    pub(super) code_sender: Option<PhoneNumber>,
+    /// Where it is rented otherwise.
+    pub(super) country: Country,
 }
 
 /// What there is now.
@@ -51,6 +57,8 @@ pub(super) struct Arranged {
     pub(super) voice_token: Secret,
     /// Starts texts.
     pub(super) messaging_token: Secret,
+    /// The number that codes come from, or why there is none.
+    pub(super) code_sender: Result<PhoneNumber, CliError>,
     did: Vec<&'static str>,
 }
 
@@ -65,6 +73,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
         key: &key,
         known: &config.provisioned,
         production: arguments.production,
+        code_sender: config.code_sender,
+        country: config.country,
     };
     let arranged = compose::runtime()?.block_on(arrange(&config.account, &wish))?;
     let address = config.public_url.origin().ascii_serialization();
@@ -72,14 +82,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
         eprintln!("{done}");
     }
     eprintln!("Tropo's application {} tells calls and texts to {address}.", arranged.application);
+    let sender = arranged.code_sender.as_ref().ok().map(PhoneNumber::e164);
+    if let (Ok(number), None) = (&arranged.code_sender, config.code_sender) {
+        eprintln!("Codes come from {}, which is nobody's mask.", number.grouped());
+    }
     let mut settings = arranged.settings();
+    settings.extend(sender.as_deref().map(|sender| ("TROPO_CALLER_ID", sender)));
     if keys.is_empty() {
         settings.push(("TROPO_WEBHOOK_KEY", key.expose()));
     }
     if arguments.url.is_some() {
         settings.push(("MASKLINE_PUBLIC_URL", &address));
     }
-    hand_over(&settings, arguments.write)
+    hand_over(&settings, arguments.write)?;
+    // What was made is kept, whatever became of the number.
+    arranged.code_sender.map(drop)
 }
 
 fn hand_over(settings: &[(&str, &str)], write: bool) -> Result<(), CliError> {
@@ -111,15 +128,19 @@ impl Arranged {
 pub(super) async fn arrange(account: &config::Account, wish: &Wish<'_>) -> Result<Arranged, CliError> {
     let tropo = compose::tropo(account, wish.known)?;
     let fault = |error| compose::tropo_fault(account, error);
-    let found = choose(tropo.applications().await.map_err(fault)?, wish.known.application.as_deref())?;
+    let applications = tropo.applications().await.map_err(fault)?;
+    let found = choose(applications.clone(), wish.known.application.as_deref())?;
     let mut did = Vec::new();
-    let application = set_application(&tropo, wish, found, &mut did).await.map_err(fault)?;
+    let settings = application_wish(wish, found.as_ref());
+    let application = set_application(&tropo, &settings, found, &mut did).await.map_err(fault)?;
     let tokens = tropo.launch_tokens(&application).await.map_err(fault)?;
     let voice = (Channel::Voice, wish.known.voice_token.as_ref());
     let voice_token = token(&tropo, &application, &tokens, voice, &mut did).await.map_err(fault)?;
     let text = (Channel::Text, wish.known.messaging_token.as_ref());
     let messaging_token = token(&tropo, &application, &tokens, text, &mut did).await.map_err(fault)?;
-    Ok(Arranged { application, voice_token, messaging_token, did })
+    let masks = (application.as_str(), &settings);
+    let code_sender = code_sender(&tropo, wish, &applications, masks, fault).await;
+    Ok(Arranged { application, voice_token, messaging_token, code_sender, did })
 }
 
 /// The application of that id, else the one of our name.
@@ -137,27 +158,31 @@ fn choose(applications: Vec<Application>, id: Option<&str>) -> Result<Option<App
     Ok(ours.pop())
 }
 
-async fn set_application(
-    tropo: &Tropo,
-    wish: &Wish<'_>,
-    found: Option<Application>,
-    did: &mut Vec<&'static str>,
-) -> Result<String, CarrierError> {
-    let is_billed = found.as_ref().is_some_and(|found| found.partition.as_deref() == Some("production"));
+/// How the application of the masks shall be, of which there may be one.
+fn application_wish(wish: &Wish<'_>, found: Option<&Application>) -> ApplicationWish {
+    let is_billed = found.is_some_and(|found| found.partition.as_deref() == Some("production"));
     let address = Address::of(wish.public_url, wish.key);
-    let wish = ApplicationWish {
-        name: found.as_ref().map_or_else(|| NAME.to_owned(), |found| found.name.clone()),
+    ApplicationWish {
+        name: found.map_or_else(|| NAME.to_owned(), |found| found.name.clone()),
         voice_url: address.voice,
         messaging_url: address.messaging,
         partition: if wish.production || is_billed { Partition::Production } else { Partition::Staging },
-    };
+    }
+}
+
+async fn set_application(
+    tropo: &Tropo,
+    settings: &ApplicationWish,
+    found: Option<Application>,
+    did: &mut Vec<&'static str>,
+) -> Result<String, CarrierError> {
     if let Some(found) = found {
-        tropo.update_application(&found.id, &wish).await?;
+        tropo.update_application(&found.id, settings).await?;
         did.push("Updated the application at Tropo.");
         return Ok(found.id);
     }
     did.push("Made an application at Tropo.");
-    tropo.create_application(&wish).await
+    tropo.create_application(settings).await
 }
 
 /// The known token if the application has it, else one that it has for the channel, else a new one.

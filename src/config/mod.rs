@@ -28,6 +28,7 @@ pub use sections::{Database, Mail, Rules, Site, is_loopback};
 pub use tropo::{Account, Provisioned, Webhook};
 
 use crate::carrier::tropo::webhook::Network;
+use crate::domain::phone::{Country, PhoneNumber};
 use crate::seal::RootKeys;
 use crate::telemetry;
 use reader::Reader;
@@ -167,6 +168,10 @@ pub struct Setup {
     pub webhook: Webhook,
     /// How the carrier reaches us.
     pub public_url: Url,
+    /// The number that codes come from, where one is named.
+    pub code_sender: Option<PhoneNumber>,
+    /// Where it is rented otherwise.
+    pub country: Country,
 }
 
 impl Setup {
@@ -179,9 +184,11 @@ impl Setup {
         let provisioned = Provisioned::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
         let site = Site::read(&mut reader);
+        let code_sender = sections::caller_id(&mut reader);
+        let country = sections::own_country(&mut reader);
         let read = || {
             let public_url = site.map(|site| site.address(site.listen.port()))?;
-            Some(Self { account: account?, provisioned, webhook, public_url })
+            Some(Self { account: account?, provisioned, webhook, public_url, code_sender, country: country? })
         };
         let read = read();
         reader.finish(read)

@@ -192,7 +192,7 @@ impl Rules {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let expected = "two-letter country codes such as US, with commas between them";
         let country = |text: &str| text.parse::<Country>().ok();
-        let own = reader.required("MASKLINE_COUNTRY", "a two-letter country code such as US", country);
+        let own = own_country(reader);
         let mut countries = |name| {
             let listed = reader.list(name, expected, country);
             if listed.is_empty() { own.into_iter().collect() } else { listed }
@@ -201,8 +201,7 @@ impl Rules {
         let mask_countries = countries("MASKLINE_MASK_COUNTRIES");
         let voip = reader.required("MASKLINE_VOIP", "yes or no", yes_or_no);
         let new_ranges = reader.required("MASKLINE_NEW_RANGES", "yes or no", yes_or_no);
-        let expected = "a number of the Tropo account with plus and country code, such as +14075550100";
-        let caller_id = reader.optional("TROPO_CALLER_ID", expected, PhoneNumber::from_e164);
+        let caller_id = caller_id(reader);
         let currency =
             reader.required("MASKLINE_CURRENCY", "the three letters of a currency such as USD", |text| {
                 let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -219,6 +218,17 @@ impl Rules {
             limits,
         })
     }
+}
+
+/// How a number without a country code is read.
+pub(super) fn own_country(reader: &mut Reader) -> Option<Country> {
+    reader.required("MASKLINE_COUNTRY", "a two-letter country code such as US", |text| text.parse().ok())
+}
+
+/// The number that codes are sent from.
+pub(super) fn caller_id(reader: &mut Reader) -> Option<PhoneNumber> {
+    let expected = "a number of the Tropo account with plus and country code, such as +14075550100";
+    reader.optional("TROPO_CALLER_ID", expected, PhoneNumber::from_e164)
 }
 
 /// What numbers are sealed with, from the setting or from the file that it names.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::schema::verifications as codes;
 use super::{Connection, DbError};
 use crate::domain::ids::{NumberId, VerificationId};
+use crate::domain::verification::Undelivered;
 
 /// A code that was sent, or is being sent.
 #[derive(Debug, Clone)]
@@ -127,6 +128,70 @@ pub fn claim(
         .get_result(conn)
         .optional()?;
     Ok(row.map(sent))
+}
+
+/// How the number's newest code went.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Whether the carrier has begun to deliver it.
+    pub is_begun: bool,
+    /// Whether it was said to somebody who pressed a key.
+    pub is_said: bool,
+    /// Why it did not reach anybody.
+    pub undelivered: Option<Undelivered>,
+}
+
+/// How the number's newest code went.
+pub fn newest(conn: &mut Connection, number: NumberId) -> Result<Option<Newest>, DbError> {
+    type Row = (DateTime<Utc>, Option<String>, Option<DateTime<Utc>>, Option<String>);
+    let row: Option<Row> = codes::table
+        .filter(codes::number_id.eq(number.0))
+        .order(codes::created_at.desc())
+        .select((codes::created_at, codes::carrier_session, codes::said_at, codes::undelivered))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(created_at, session, said_at, undelivered)| Newest {
+        created_at,
+        is_begun: session.is_some(),
+        is_said: said_at.is_some(),
+        undelivered: undelivered.as_deref().and_then(Undelivered::from_word),
+    }))
+}
+
+/// The channel of a code that this session of the carrier carries.
+pub fn carried_by(
+    conn: &mut Connection,
+    id: VerificationId,
+    session: &str,
+) -> Result<Option<String>, DbError> {
+    let this = codes::table.find(id.0).filter(codes::carrier_session.eq(session));
+    Ok(this.select(codes::channel).first(conn).optional()?)
+}
+
+/// Notes that the code is being said; `false` where it is over, or did not reach anybody.
+pub fn say(conn: &mut Connection, id: VerificationId, now: DateTime<Utc>) -> Result<bool, DbError> {
+    let usable = codes::ended_at.is_null().and(codes::expires_at.gt(now)).and(codes::undelivered.is_null());
+    let said =
+        diesel::update(codes::table.find(id.0).filter(usable)).set(codes::said_at.eq(now)).execute(conn)?;
+    Ok(said > 0)
+}
+
+/// Notes why the code did not reach anybody, unless it was said. A code that nobody can have heard is over.
+pub fn note_undelivered(
+    conn: &mut Connection,
+    id: VerificationId,
+    reason: Undelivered,
+    ended_at: Option<DateTime<Utc>>,
+) -> Result<(), DbError> {
+    let this = codes::table.find(id.0).filter(codes::said_at.is_null().and(codes::undelivered.is_null()));
+    diesel::update(this).set(codes::undelivered.eq(reason.word())).execute(conn)?;
+    if let Some(ended_at) = ended_at {
+        let this = codes::table.find(id.0).filter(codes::said_at.is_null().and(codes::ended_at.is_null()));
+        diesel::update(this).set(codes::ended_at.eq(ended_at)).execute(conn)?;
+    }
+    Ok(())
 }
 
 /// Forgets codes that were over before `before`, a batch at most.

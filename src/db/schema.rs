@@ -93,6 +93,8 @@ diesel::table! {
         tries_left -> Int4,
         carrier_session -> Nullable<Text>,
         ended_at -> Nullable<Timestamptz>,
+        said_at -> Nullable<Timestamptz>,
+        undelivered -> Nullable<Text>,
     }
 }
 

@@ -19,6 +19,55 @@ pub enum Verdict {
     },
 }
 
+/// Why a code did not reach anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undelivered {
+    /// The line was busy.
+    Busy,
+    /// Nobody picked up.
+    NoAnswer,
+    /// The call did not get through, for whatever reason.
+    NotReached,
+    /// Somebody or something picked up, and no key was pressed.
+    NoKey,
+    /// An answering machine or a fax picked up.
+    Machine,
+    /// The call ended before a key was pressed.
+    HungUp,
+    /// The text was not taken.
+    TextFailed,
+}
+
+impl Undelivered {
+    const ALL: [Self; 7] = [
+        Self::Busy,
+        Self::NoAnswer,
+        Self::NotReached,
+        Self::NoKey,
+        Self::Machine,
+        Self::HungUp,
+        Self::TextFailed,
+    ];
+
+    /// Its word in the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::NotReached => "not_reached",
+            Self::NoKey => "no_key",
+            Self::Machine => "machine",
+            Self::HungUp => "hung_up",
+            Self::TextFailed => "text_failed",
+        }
+    }
+
+    /// The one that the word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
 /// The code as six digits, from the first bytes of a keyed digest of the verification's id.
 pub fn code_from_digest(digest: &[u8; 32]) -> String {
     let mut bytes = [0; 8];
@@ -49,6 +98,13 @@ pub fn next_send(sent: usize, last: DateTime<Utc>, waits: &[TimeDelta]) -> DateT
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_has_a_word_of_its_own() {
+        for reason in Undelivered::ALL {
+            assert_eq!(Undelivered::from_word(reason.word()), Some(reason));
+        }
+    }
 
     #[test]
     fn codes_have_six_digits_and_are_read_with_blanks() {

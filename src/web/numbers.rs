@@ -12,11 +12,13 @@ use super::guard::{SignedIn, shown, shown_again};
 use super::masks::MaskCard;
 use super::page::{Errors, Number, Page, wait};
 use super::sign_in::Nothing;
+use crate::app::code_delivery::Delivery;
 use crate::app::codes::{CheckError, CodeLimit, Progress, SendError};
 use crate::app::numbers::AddError;
 use crate::carrier::Channel;
 use crate::domain::ids::NumberId;
-use crate::domain::phone::{Country, LineKind};
+use crate::domain::phone::{Country, LineKind, PhoneNumber};
+use crate::domain::verification::Undelivered;
 
 #[derive(Template)]
 #[template(path = "numbers/new.html")]
@@ -38,7 +40,9 @@ struct VerifyPage {
     code_hint: String,
     no_call: Option<&'static str>,
     no_text: Option<&'static str>,
-    sent: Option<&'static str>,
+    sent: Option<String>,
+    is_under_way: bool,
+    failed: Option<&'static str>,
     wait: Option<String>,
 }
 
@@ -70,6 +74,9 @@ pub(super) struct CodeForm {
     #[serde(default)]
     code: String,
 }
+
+/// What is said where there is no number to send codes from.
+const NO_SENDER: &str = "This service can’t send codes yet: it has no number to send them from. The people who run it can set one up.";
 
 /// A country as a sentence names it.
 fn country_name(country: Country) -> String {
@@ -152,7 +159,9 @@ async fn verify_page(signed_in: &SignedIn, id: NumberId, errors: Errors) -> Resu
         ),
         no_call,
         no_text,
-        sent: sent_words(&progress),
+        sent: sent_words(&progress, signed_in.app().settings().code_sender),
+        is_under_way: progress.delivery == Delivery::UnderWay,
+        failed: failed_words(progress.delivery),
         wait: progress.next_send.map(|next| format!("You can ask for another code {}.", wait(next, now))),
     })
 }
@@ -163,6 +172,9 @@ async fn closed_ways(
     progress: &Progress,
 ) -> (Option<&'static str>, Option<&'static str>) {
     let (app, channels) = (signed_in.app(), signed_in.app().settings().channels);
+    if app.settings().code_sender.is_none() {
+        return (Some(NO_SENDER), Some(""));
+    }
     let no_call = (!channels.voice).then_some("This service makes no calls.");
     let no_text = if !channels.text {
         Some("This service sends no texts.")
@@ -178,12 +190,51 @@ async fn closed_ways(
     (no_call, no_text)
 }
 
-fn sent_words(progress: &Progress) -> Option<&'static str> {
+/// What is under way, or has arrived; nothing where no code can be typed.
+fn sent_words(progress: &Progress, sender: Option<PhoneNumber>) -> Option<String> {
     progress.code_until?;
-    Some(if progress.code_by_text {
-        "We are texting you six digits. Type them here."
-    } else {
-        "We are calling you. A voice says six digits, twice. Type them here."
+    let from = sender.map_or(String::new(), |sender| format!(" from {}", sender.grouped()));
+    Some(match (progress.code_by_text, progress.delivery) {
+        (true, Delivery::Arrived) => format!("We texted you six digits{from}. Type them here."),
+        (true, _) => format!("We’re texting you six digits{from}. Type them here."),
+        (false, Delivery::Arrived) => "A voice said six digits, twice. Type them here.".to_owned(),
+        (false, _) => format!(
+            "We’re calling you{from}. Press 1 when you’re asked to: a voice then says six digits, twice. Type them here."
+        ),
+    })
+}
+
+/// Why a code did not arrive, and what to do.
+fn failed_words(delivery: Delivery) -> Option<&'static str> {
+    Some(match delivery {
+        Delivery::None | Delivery::UnderWay | Delivery::Arrived => return None,
+        Delivery::Stalled => {
+            "The phone company hasn’t begun to deliver your code. If nothing comes, ask for another below."
+        }
+        Delivery::Failed(Undelivered::Busy) => {
+            "We called you, but the line was busy. When it is free, ask for another code below."
+        }
+        Delivery::Failed(Undelivered::NoAnswer) => {
+            "We called you, but nobody answered. Keep your phone at hand and ask for another code below."
+        }
+        Delivery::Failed(Undelivered::NotReached) => {
+            "Our call didn’t get through. Check that the number is right and your phone takes calls, then ask for another \
+             code below."
+        }
+        Delivery::Failed(Undelivered::NoKey) => {
+            "We called you, but nobody pressed 1, so we didn’t say the code. Ask for another below, and press 1 when you’re \
+             asked to."
+        }
+        Delivery::Failed(Undelivered::Machine) => {
+            "An answering machine took our call, so we didn’t say the code. Ask for another below, and take the call yourself."
+        }
+        Delivery::Failed(Undelivered::HungUp) => {
+            "The call ended before anybody pressed 1, so we didn’t say the code. Ask for another below."
+        }
+        Delivery::Failed(Undelivered::TextFailed) => {
+            "The phone company couldn’t deliver our text. Check that the number is right and takes texts, or ask for a call \
+             below."
+        }
     })
 }
 
@@ -227,6 +278,7 @@ pub(super) async fn send_code(
         Err(SendError::ChannelOff) => {
             "That number cannot be reached that way. Choose another way, if there is one.".to_owned()
         }
+        Err(SendError::NoSender) => NO_SENDER.to_owned(),
         Err(SendError::Stopped) => {
             "The people who run this service have stopped sending codes for now. Ask them when it goes on."
                 .to_owned()

@@ -23,6 +23,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/tropo/transfer", &["POST"]),
     ("/tropo/message", &["POST"]),
     ("/tropo/calls/{call}/{event}", &["POST"]),
+    ("/tropo/codes/{code}/{event}", &["POST"]),
     ("/sign-up", &["GET", "POST"]),
     ("/sign-up/sent", &["GET"]),
     ("/sign-in", &["GET", "POST"]),
@@ -111,6 +112,7 @@ fn carriers(service: &mut web::ServiceConfig) {
             .service(web::resource(["/transfer", "/transfer/"]).to(tropo::transfer))
             .service(web::resource(["/message", "/message/"]).to(tropo::message))
             .service(web::resource(["/calls/{call}/{event}", "/calls/{call}/{event}/"]).to(tropo::call_event))
+            .service(web::resource(["/codes/{code}/{event}", "/codes/{code}/{event}/"]).to(tropo::code_event))
             .default_service(web::to(tropo::nothing)),
     );
 }

@@ -20,8 +20,8 @@ use crate::app::calls::{Followed, IncomingCall, Routed, Undecided};
 use crate::carrier::Channel;
 use crate::carrier::tropo::client::REFERENCE;
 use crate::carrier::tropo::wire::{
-    CallEvent, CallResult, Event, Party, Session, call_document, document, ending, hangup_document,
-    message_document, read, ring_left,
+    CallEvent, CallResult, Event, KEY, Party, Session, document, ending, hangup_document, message_document,
+    question_document, read, ring_left, say_document, undelivered,
 };
 use crate::domain::call::{Ending, Instruction, PickedUp};
 use crate::domain::ids::CallId;
@@ -71,6 +71,16 @@ pub(super) async fn call_event(
 ) -> HttpResponse {
     let (call, event) = path.into_inner();
     answered(request, body, |proved| async move { follow(proved, &call, &event).await }).await
+}
+
+/// How a call or text that carries a code goes on.
+pub(super) async fn code_event(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    body: web::Payload,
+) -> HttpResponse {
+    let (code, event) = path.into_inner();
+    answered(request, body, |proved| async move { follow_code(proved, &code, &event).await }).await
 }
 
 /// Proves the sender, reads the body, and sees to it that a document comes out, even of a panic.
@@ -159,7 +169,7 @@ fn spoken(document: String) -> HttpResponse {
 async fn session(proved: Proved, channel: Channel) -> HttpResponse {
     let session = match read(&proved.body) {
         Ok(Event::Session(session)) => session,
-        // The result of a call that says a code, or of nothing of ours: there is nothing more to do.
+        // The result of nothing of ours: there is nothing more to do.
         Ok(Event::Result(_)) => return spoken(hangup_document()),
         Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
     };
@@ -169,7 +179,8 @@ async fn session(proved: Proved, channel: Channel) -> HttpResponse {
     if let Some(reference) = session.parameters.get(REFERENCE) {
         let id = session.id.as_deref().unwrap_or_default();
         let time = proved.settings.decision_time * PATIENCE_FOR_CODES;
-        let launched = tokio::time::timeout(time, launched(&proved.app, reference, id, channel)).await;
+        let launched =
+            tokio::time::timeout(time, launched(&proved.app, &proved.key, reference, id, channel)).await;
         return spoken(launched.unwrap_or_else(|_| {
             tracing::error!("a code that was to be sent took too long");
             hangup_document()
@@ -181,10 +192,16 @@ async fn session(proved: Proved, channel: Channel) -> HttpResponse {
     }
 }
 
-async fn launched(app: &App, reference: &str, session: &str, channel: Channel) -> String {
+async fn launched(app: &App, key: &str, reference: &str, session: &str, channel: Channel) -> String {
     match app.code_to_send(reference, session, channel).await {
-        Ok(Some(code)) if channel == Channel::Voice => call_document(code.to, code.from, &[code.text], None),
-        Ok(Some(code)) => message_document(code.to, code.from, &code.text, None),
+        Ok(Some(code)) => {
+            let start = format!("/tropo/codes/{}/", code.id);
+            let follow = next(&start, key);
+            match channel {
+                Channel::Voice => question_document(code.to, code.from, &code.text, &follow),
+                Channel::Text => message_document(code.to, code.from, &code.text, &follow),
+            }
+        }
         Ok(None) => hangup_document(),
         Err(error) => {
             tracing::error!(%error, "a code was not sent");
@@ -200,6 +217,9 @@ async fn routed(proved: Proved, session: Session) -> String {
         caller: session.from.as_ref().and_then(Party::number),
     };
     let Proved { app, settings, key, .. } = proved;
+    if let Some(instruction) = app.answer_at_code_sender(&incoming.called) {
+        return document(&instruction, None);
+    }
     let begun = Instant::now();
     let decided = app.route_call(incoming, settings.decision_time).await;
     let outcome = match &decided {
@@ -209,7 +229,9 @@ async fn routed(proved: Proved, session: Session) -> String {
     };
     app.metrics().call(outcome, begun.elapsed());
     match decided {
-        Ok(Routed { instruction, call: Some(call), .. }) => document(&instruction, Some(&next(call, &key))),
+        Ok(Routed { instruction, call: Some(call), .. }) => {
+            document(&instruction, Some(&next(&format!("/tropo/calls/{call}/"), &key)))
+        }
         Ok(Routed { instruction, call: None, .. }) => document(&instruction, None),
         Err(error) => {
             tracing::error!(%error, "a call was not routed");
@@ -218,12 +240,11 @@ async fn routed(proved: Proved, session: Session) -> String {
     }
 }
 
-/// Where Tropo shall tell of a call's events, with the key carried on; relative, so that it holds for whatever address Tropo
-/// knows us by.
-fn next(call: CallId, key: &str) -> impl Fn(CallEvent) -> String {
-    let start = format!("/tropo/calls/{call}/");
+/// Where under a path Tropo shall report events, with the key carried on; relative, so that it holds for whatever address
+/// Tropo knows us by.
+fn next<'a>(start: &'a str, key: &str) -> impl Fn(CallEvent) -> String + use<'a> {
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("key", key).finish();
-    move |event| [&start, event.name(), "?", &query].concat()
+    move |event| [start, event.name(), "?", &query].concat()
 }
 
 async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
@@ -239,7 +260,10 @@ async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
     if event == CallEvent::Ringing
         && let Some(ring_seconds) = ring_left(&result, app.ring_seconds())
     {
-        return spoken(document(&Instruction::RingOut { ring_seconds }, Some(&next(call, &proved.key))));
+        return spoken(document(
+            &Instruction::RingOut { ring_seconds },
+            Some(&next(&format!("/tropo/calls/{call}/"), &proved.key)),
+        ));
     }
     let followed = if event == CallEvent::Connect {
         app.note_answer(call, result.session_duration);
@@ -258,6 +282,31 @@ async fn follow(proved: Proved, call: &str, event: &str) -> HttpResponse {
 /// `continue` or `incomplete`.
 fn is_on_the_line(event: CallEvent) -> bool {
     matches!(event, CallEvent::Continue | CallEvent::Incomplete | CallEvent::Ringing)
+}
+
+async fn follow_code(proved: Proved, code: &str, event: &str) -> HttpResponse {
+    let result = match read(&proved.body) {
+        Ok(Event::Result(result)) => result,
+        Ok(Event::Session(_)) => return spoken(hangup_document()),
+        Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let Ok(event) = event.parse::<CallEvent>() else { return spoken(hangup_document()) };
+    let pressed = event == CallEvent::Continue && result.was_pressed(KEY);
+    let session = result.session_id.as_deref().unwrap_or_default();
+    let time = proved.settings.decision_time * PATIENCE_FOR_CODES;
+    let followed = proved.app.code_event(code, session, pressed, undelivered(event, &result));
+    spoken(match tokio::time::timeout(time, followed).await {
+        Ok(Ok(Some(sentence))) => say_document(&sentence),
+        Ok(Ok(None)) => hangup_document(),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a code was not said");
+            hangup_document()
+        }
+        Err(_) => {
+            tracing::error!("a code that was to be said took too long");
+            hangup_document()
+        }
+    })
 }
 
 fn told(event: CallEvent, result: &CallResult, picked_up: Option<PickedUp>) -> Option<Ending> {

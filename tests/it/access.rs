@@ -26,6 +26,7 @@ const TABLE: &[Row] = &[
     ("POST", "/tropo/transfer", ["404", "404", "404", "404"]),
     ("POST", "/tropo/message", ["404", "404", "404", "404"]),
     ("POST", "/tropo/calls/{call}/{event}", ["404", "404", "404", "404"]),
+    ("POST", "/tropo/codes/{code}/{event}", ["404", "404", "404", "404"]),
     ("GET", "/sign-up", ["200", MASKS, MASKS, MASKS]),
     ("POST", "/sign-up", ["303 /sign-up/sent"; 4]),
     ("GET", "/sign-up/sent", ["200", "200", "200", "200"]),
@@ -270,8 +271,12 @@ fn paths_in_the_source() -> BTreeMap<String, usize> {
     let code = source.split_once("];").unwrap().1;
     let mut paths = BTreeMap::new();
     let mut scope = "";
-    for place in code.split(['(', ',']).map(str::trim) {
+    for place in code.split(['(', ',', '[']).map(str::trim) {
         let Some(text) = place.strip_prefix('"').and_then(|text| text.split('"').next()) else { continue };
+        // The same with a slash at the end.
+        if text.len() > 1 && text.ends_with('/') {
+            continue;
+        }
         let before = &code[..code.find(place).unwrap()];
         if before.trim_end().ends_with("scope(") {
             scope = text;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use maskline::clock::Clock;
 use maskline::seal::RootKeys;
 use maskline::simulator::{self, Simulator};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     CALLER, Client, Database, Installation, PASSWORD, REAL, Running, Simulated, WEBHOOK_KEY, free_address,
@@ -271,7 +271,12 @@ async fn the_setup_makes_what_is_needed_once_and_keeps_it_where_the_server_finds
     // Then an application and two tokens are made, and kept.
     let made = setup(&["--url", "https://tunnel.example", "--write"], SECRET).await;
     assert_eq!((made.code, made.out.as_str()), (Some(0), ""), "{}", made.err);
-    for sentence in ["Made an application", "a token that starts calls", "a token that starts texts"] {
+    for sentence in [
+        "Made an application",
+        "a token that starts calls",
+        "a token that starts texts",
+        "Renting +1 905-555-0150 at Tropo, to send codes from",
+    ] {
         assert!(made.err.contains(sentence), "{}", made.err);
     }
     let kept = fs::read_to_string(&env).unwrap();
@@ -285,12 +290,13 @@ async fn the_setup_makes_what_is_needed_once_and_keeps_it_where_the_server_finds
             "TROPO_MASKING_APP_ID",
             "TROPO_VOICE_TOKEN",
             "TROPO_MESSAGING_TOKEN",
+            "TROPO_CALLER_ID",
             "TROPO_WEBHOOK_KEY",
             "MASKLINE_PUBLIC_URL"
         ]
     );
     let values = kept[mine.len()..].lines().filter_map(|line| Some(line.split_once('=')?.1));
-    for value in values.skip(1).take(3) {
+    for value in values.skip(1).take(4) {
         assert!(!made.err.contains(value), "{}", made.err);
     }
 
@@ -298,6 +304,7 @@ async fn the_setup_makes_what_is_needed_once_and_keeps_it_where_the_server_finds
     let again = setup(&["--url", "https://masks.example", "--write"], SECRET).await;
     assert_eq!(again.code, Some(0), "{}", again.err);
     assert!(again.err.contains("Updated the application") && !again.err.contains("Made"), "{}", again.err);
+    assert!(!again.err.contains("Renting"), "{}", again.err);
     let moved = kept.replace("https://tunnel.example", "https://masks.example");
     assert_eq!(fs::read_to_string(&env).unwrap(), moved);
     let printed = setup(&[], SECRET).await;
@@ -306,6 +313,39 @@ async fn the_setup_makes_what_is_needed_once_and_keeps_it_where_the_server_finds
         "{}",
         printed.out
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_codes_is_rented_once_even_if_the_answer_or_the_setting_is_lost() {
+    let house = Installation::new();
+    let (simulator, url) = tropo(&house);
+    let simulated = Simulated::new(simulator.address());
+    let setup = async |more: &[(&str, &str)]| {
+        let account = [("TROPO_URL", url.as_str()), ("TROPO_USERNAME", "tester"), ("TROPO_PASSWORD", SECRET)];
+        let variables = [&account[..], more].concat();
+        house.run(&["tropo", "setup", "--url", "https://masks.example"], &variables).await
+    };
+    let purchases = async || {
+        let ledger = simulated.get("/simulator/ledger").await;
+        ledger.as_array().unwrap().iter().filter(|entry| entry["action"] == "purchase").count()
+    };
+    // A named number is taken as it is, and none is rented.
+    let named = setup(&[("TROPO_CALLER_ID", "+14165550150")]).await;
+    assert_eq!((named.code, purchases().await), (Some(0), 0), "{}", named.err);
+    assert!(named.out.lines().any(|line| line == "TROPO_CALLER_ID=+14165550150"), "{}", named.out);
+    // With what it made before, the purchase is all that is left to do, and its answer gets lost.
+    let known: Vec<(&str, &str)> = named.out.lines().filter_map(|line| line.split_once('=')).collect();
+    let known: Vec<_> = known.into_iter().filter(|(name, _)| *name != "TROPO_CALLER_ID").collect();
+    let lost = json!({"kind": "reset-after", "method": "POST", "resource": "addresses", "times": 1});
+    simulated.fault(lost).await;
+    let rented = setup(&known).await;
+    assert_eq!(rented.code, Some(0), "{}", rented.err);
+    assert!(rented.err.contains("looking whether the number was rented"), "{}", rented.err);
+    let line = rented.out.lines().find(|line| line.starts_with("TROPO_CALLER_ID=")).unwrap();
+    // Nobody kept what it printed: the next run finds the same number.
+    let again = setup(&known).await;
+    assert!(again.code == Some(0) && again.out.lines().any(|printed| printed == line), "{}", again.out);
+    assert_eq!(purchases().await, 1);
 }
 
 /// Makes a PostgreSQL in the folder, with a certificate that nobody knows, and becomes it.

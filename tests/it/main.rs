@@ -12,6 +12,7 @@ mod answers;
 mod calls;
 mod cancelling;
 mod chaos;
+mod code_delivery;
 mod command_line;
 mod devices;
 mod dump;

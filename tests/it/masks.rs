@@ -6,7 +6,7 @@ use maskline::domain::limits::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{CALLER, Client, Options, Page, REAL, TestApp};
+use crate::support::{CALLER, Client, OUR_APPLICATION, Options, Page, REAL, TestApp};
 
 const TORONTO: &str = "+14165550101";
 
@@ -115,8 +115,7 @@ async fn where_the_country_has_none_left_that_is_said_and_nothing_is_used_up() {
     let limits = Limits { masks_per_user: (10, 1, 1), ..Limits::default() };
     let app = TestApp::with(limited(limits)).await;
     let (mut ada, number) = app.with_number("ada", TORONTO).await;
-    let areas = app.simulator.get("/simulator/ledger").await;
-    assert_eq!(areas, json!([]));
+    assert_eq!(app.simulator.ledger().await, (vec![], vec![]));
     for area in [1416, 1519, 1613, 1905, 1204, 1250, 1306, 1403, 1418, 1506, 1514, 1604, 1709, 1780, 1902] {
         app.simulator.stock(&area.to_string(), json!({"numbers": 0})).await;
     }
@@ -382,8 +381,8 @@ async fn a_number_that_the_carrier_no_longer_has_counts_as_given_back() {
     let (mut ada, number) = app.with_number("ada", REAL).await;
     let path = ada.wish(&number, &[("area", "same")]).await.location();
     app.work().await;
-    let entry = app.simulator.get("/simulator/ledger").await[0].clone();
-    app.simulator.carrier(Method::DELETE, &entry["application"], &entry["number"]).await;
+    let number = json!(app.simulator.ledger().await.0[0]);
+    app.simulator.carrier(Method::DELETE, &json!(OUR_APPLICATION), &number).await;
     ada.submit(&path, &format!("{path}/revocation"), &[]).await;
     app.clock.advance(TimeDelta::days(45));
     app.work().await;

@@ -5,7 +5,7 @@ use maskline::domain::ids::UserId;
 use maskline::domain::limits::Limits;
 use serde_json::json;
 
-use crate::support::{CALLER, Client, Options, Page, REAL, TestApp};
+use crate::support::{CALLER, CODE_SENDER, Client, Options, Page, REAL, TestApp};
 
 const SECOND: &str = "+14075550102";
 
@@ -126,12 +126,20 @@ async fn a_call_says_the_code_slowly_and_twice_and_the_launch_gives_nothing_away
     let path = app.register(&mut ada, REAL).await;
     assert_sent(&ask(&mut ada, &path, "voice").await);
     let page = ada.get(&path).await.words();
-    assert!(page.contains("A voice says six digits, twice. Type them here."), "{page}");
+    assert!(page.contains("a voice then says") || page.contains("A voice said six digits, twice"), "{page}");
     let code = app.simulator.code(REAL).await;
     let phone = app.simulator.get(&format!("/simulator/phones/{REAL}")).await;
     let heard = phone["calls"][0]["heard"].to_string();
     let slowly = code.split("").filter(|digit| !digit.is_empty()).collect::<Vec<_>>().join(", ");
     assert_eq!(heard.matches(&slowly).count(), 2, "{heard}");
+    // First of all it is said who calls, without a digit of the code.
+    let first = phone["calls"][0]["heard"][0].as_str().unwrap();
+    assert!(
+        first.contains("This is Maskline with the code that you asked for.") && first.contains("press 1"),
+        "{first}"
+    );
+    assert!(!first.contains(&slowly) && !first.contains(&code), "{first}");
+    assert_eq!(phone["calls"][0]["from"], CODE_SENDER);
 
     // The carrier was told a token and a name that means nothing to it.
     let launch = &app.simulator.launches().await[0];
@@ -189,11 +197,13 @@ async fn a_text_carries_the_code_and_a_landline_takes_none() {
     let path = app.register(&mut ada, REAL).await;
     assert_refused(&ask(&mut ada, &path, "pigeon").await, "Choose a call or a text.");
     assert_sent(&ask(&mut ada, &path, "text").await);
-    assert!(ada.get(&path).await.words().contains("We are texting you six digits."));
+    assert!(ada.get(&path).await.words().contains("six digits from +1 989-555-0150. Type them here."));
     let code = app.simulator.code(REAL).await;
     let phone = app.simulator.get(&format!("/simulator/phones/{REAL}")).await;
     let text = phone["texts"][0]["text"].as_str().unwrap();
     assert!(text.contains(&code) && text.contains("10 minutes"), "{text}");
+    assert_eq!(text.lines().last(), Some(format!("@127.0.0.1 #{code}").as_str()), "{text}");
+    assert_eq!(phone["texts"][0]["from"], CODE_SENDER);
     assert_eq!(phone["calls"], json!([]));
     let bengali: String =
         code.chars().map(|digit| char::from_u32(0x9e6 - 0x30 + u32::from(digit)).unwrap()).collect();

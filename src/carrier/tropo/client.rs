@@ -96,13 +96,13 @@ impl Tropo {
         Ok(numbers.filter(|number| number.digits().starts_with(prefix)).collect())
     }
 
-    /// All numbers of the application, those of others left out should the list hold any. One that cannot be read
+    /// All numbers of an application, those of others left out should the list hold any. One that cannot be read
     /// fails the whole list: left out, it would look lost.
-    async fn held_numbers(&self) -> Result<Vec<PhoneNumber>, CarrierError> {
-        let addresses = self.addresses(&self.application).await?;
+    pub async fn numbers_of(&self, application: &str) -> Result<Vec<PhoneNumber>, CarrierError> {
+        let addresses = self.addresses(application).await?;
         addresses
             .into_iter()
-            .filter(|address| address.is_number() && !address.is_of_another(&self.application))
+            .filter(|address| address.is_number() && !address.is_of_another(application))
             .map(|address| {
                 address
                     .phone_number()
@@ -121,9 +121,10 @@ impl Tropo {
         self.transport.change(self.transport.provisioning(Method::POST, &path), address).await
     }
 
-    async fn buy_this(&self, number: PhoneNumber) -> Result<(), CarrierError> {
+    /// Rents this very number for an application.
+    pub async fn buy_for(&self, application: &str, number: PhoneNumber) -> Result<(), CarrierError> {
         let wish = json!({ "type": "number", "number": as_documented(number) });
-        let bought = self.add_address(&self.application, &wish).await?.number();
+        let bought = self.add_address(application, &wish).await?.number();
         if bought == Some(number) {
             Ok(())
         } else {
@@ -188,7 +189,7 @@ impl Carrier for Tropo {
     }
 
     fn buy(&self, number: PhoneNumber) -> Answer<'_, ()> {
-        Box::pin(self.buy_this(number))
+        Box::pin(self.buy_for(&self.application, number))
     }
 
     fn buy_any<'a>(&'a self, prefix: &'a str) -> Answer<'a, PhoneNumber> {
@@ -196,7 +197,7 @@ impl Carrier for Tropo {
     }
 
     fn owned(&self) -> Answer<'_, Vec<PhoneNumber>> {
-        Box::pin(self.held_numbers())
+        Box::pin(self.numbers_of(&self.application))
     }
 
     fn release(&self, number: PhoneNumber) -> Answer<'_, ()> {

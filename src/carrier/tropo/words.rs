@@ -41,6 +41,16 @@ pub(super) fn spoken(text: &str) -> String {
     spoken
 }
 
+/// A text for a phone's screen: what can be spoken, the signs of the line that gives a one-time code to a web site, and
+/// line breaks.
+pub(super) fn texted(text: &str) -> String {
+    let line = |line: &str| -> String {
+        let kept = |sign: &char| sign.is_alphanumeric() || " .,?!'-@#:".contains(*sign);
+        line.chars().filter(kept).collect()
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +70,13 @@ mod tests {
         assert_eq!(remark(&"a".repeat(88)), "…");
         assert_eq!(remark("a line\r\nanother\u{0}"), "a line …");
         assert!(remark(&"word ".repeat(500)).chars().count() <= LONGEST_REMARK);
+    }
+
+    #[test]
+    fn a_text_keeps_the_line_for_the_web_site_and_no_markup() {
+        let text = "123456 is your code.\r\n\r\n@masks.example.com #123456";
+        assert_eq!(texted(text), "123456 is your code.\n\n@masks.example.com #123456");
+        assert_eq!(texted("<b>\u{0}\u{202e}http://x/</b>"), "bhttp:xb");
     }
 
     #[test]

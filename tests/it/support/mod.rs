@@ -27,7 +27,7 @@ use maskline::carrier::tropo::webhook::{Network, Proof};
 use maskline::clock::Clock;
 use maskline::db::Db;
 use maskline::domain::limits::Limits;
-use maskline::domain::phone::{Allowed, Country};
+use maskline::domain::phone::{Allowed, Country, PhoneNumber};
 use maskline::domain::user::Role;
 use maskline::mail::{HostName, Mailer};
 use maskline::seal::RootKeys;
@@ -48,6 +48,8 @@ pub(crate) use simulated::Simulated;
 /// A real number that people in tests have, and somebody who calls.
 pub(crate) const REAL: &str = "+14075550101";
 pub(crate) const CALLER: &str = "+14155550123";
+/// The number that codes come from.
+pub(crate) const CODE_SENDER: &str = "+19895550150";
 pub(crate) const PASSWORD: &str = "copper violin seventeen marsh";
 pub(crate) const WEBHOOK_KEY: &str = "a-webhook-key-of-tests-0123456789";
 pub(crate) const ACCOUNT: &str = "33932";
@@ -93,6 +95,8 @@ pub(crate) struct Options {
     pub(crate) development: bool,
     /// A database that is there already.
     pub(crate) database: Option<Database>,
+    /// Whether there is a number to send codes from.
+    pub(crate) code_sender: bool,
     /// The mail server; else mail goes into a folder, where the simulator finds it.
     pub(crate) mail_server: Option<String>,
 }
@@ -112,6 +116,7 @@ impl Default for Options {
             keys: RootKeys::generate(),
             development: false,
             database: None,
+            code_sender: true,
             mail_server: None,
         }
     }
@@ -146,7 +151,8 @@ impl TestApp {
             clock.clone(),
         )
         .unwrap();
-        let tropo = Arc::new(set_up(simulator.address(), address).await);
+        let (tropo, code_sender) = set_up(simulator.address(), address).await;
+        let tropo = Arc::new(tropo);
         let database = match options.database {
             Some(database) => database,
             None => Database::create().await,
@@ -158,7 +164,7 @@ impl TestApp {
             number_countries: ["US", "CA", "GB"].map(|country| country.parse().unwrap()).to_vec(),
             mask_countries: ["US", "CA"].map(|country| country.parse().unwrap()).to_vec(),
             allowed: Allowed::default(),
-            code_sender: None,
+            code_sender: options.code_sender.then_some(code_sender),
             channels: options.channels,
             currency: "USD".into(),
             limits: options.limits,
@@ -386,7 +392,7 @@ fn wish(ours: SocketAddr) -> ApplicationWish {
 }
 
 /// What `maskline tropo setup` does.
-async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> Tropo {
+async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> (Tropo, PhoneNumber) {
     let settings = |application: String, voice_token, messaging_token| TropoSettings {
         url: format!("http://{simulator}/v1/").parse().unwrap(),
         username: "tester".into(),
@@ -399,7 +405,11 @@ async fn set_up(simulator: SocketAddr, ours: SocketAddr) -> Tropo {
     let application = tropo.create_application(&wish(ours)).await.unwrap();
     let voice = tropo.create_launch_token(&application, Channel::Voice).await.unwrap();
     let text = tropo.create_launch_token(&application, Channel::Text).await.unwrap();
+    let codes = ApplicationWish { name: format!("Maskline codes {application}"), ..wish(ours) };
+    let codes = tropo.create_application(&codes).await.unwrap();
+    let sender = PhoneNumber::from_e164(CODE_SENDER).unwrap();
+    tropo.buy_for(&codes, sender).await.unwrap();
     let here = format!("http://{ours}").parse().unwrap();
     let addresses = Addresses::of(&here, &[Secret::new(WEBHOOK_KEY)]);
-    Tropo::new(settings(application, Some(voice), Some(text))).unwrap().reached_at(addresses)
+    (Tropo::new(settings(application, Some(voice), Some(text))).unwrap().reached_at(addresses), sender)
 }

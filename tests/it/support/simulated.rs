@@ -8,6 +8,8 @@ use maskline::app::App;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::OUR_APPLICATION;
+
 pub(crate) struct Simulated {
     pub(crate) base: String,
     http: reqwest::Client,
@@ -102,11 +104,13 @@ impl Simulated {
         }
     }
 
-    /// The numbers that were bought, and those that were given back.
+    /// The numbers that were bought for masks, and those that were given back.
     pub(crate) async fn ledger(&self) -> (Vec<String>, Vec<String>) {
         let ledger = self.get("/simulator/ledger").await;
         let of = |action: &str| {
-            let entries = ledger.as_array().unwrap().iter().filter(|entry| entry["action"] == action);
+            let ours =
+                ledger.as_array().unwrap().iter().filter(|entry| entry["application"] == OUR_APPLICATION);
+            let entries = ours.filter(|entry| entry["action"] == action);
             entries.map(|entry| entry["number"].as_str().unwrap().to_owned()).collect()
         };
         (of("purchase"), of("release"))

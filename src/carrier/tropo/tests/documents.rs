@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{number, vector};
-use crate::carrier::tropo::wire::{CallEvent, call_document, document, hangup_document, message_document};
+use crate::carrier::tropo::wire::{
+    CallEvent, document, hangup_document, message_document, question_document, say_document,
+};
 use crate::domain::call::Instruction;
 
 fn connect() -> Instruction {
@@ -77,22 +79,29 @@ fn a_sentence_is_said_plainly_before_the_hangup() {
 }
 
 #[test]
-fn a_launch_calls_says_everything_and_hangs_up() {
-    let sentences = ["Your code is 1, 2, 3.".to_owned(), "Again, 1, 2, 3.".to_owned()];
-    let from = Some(number("+14155550150"));
+fn a_launch_calls_and_asks_for_a_key_and_says_nothing_else() {
+    let (to, from) = (number("+14075550101"), number("+14155550150"));
+    let document = parsed(&question_document(to, from, "This is us. Press 1.", &address));
+    let verbs = document["tropo"].as_array().unwrap();
     assert_eq!(
-        call_document(number("+14075550101"), from, &sentences, None),
-        r#"{"tropo":[{"call":{"to":"+14075550101","from":"+14155550150","network":"PSTN","channel":"VOICE"}},{"say":{"value":"Your code is 1, 2, 3."}},{"say":{"value":"Again, 1, 2, 3."}},{"hangup":null}]}"#
+        verbs[0]["call"],
+        json!({"to": "+14075550101", "from": "+14155550150", "network": "PSTN", "channel": "VOICE", "machineDetection": true})
     );
-    let followed = parsed(&call_document(number("+14075550101"), None, &sentences, Some(&address)));
-    assert_eq!(followed["tropo"][0]["call"]["from"], Value::Null);
-    assert_eq!(followed["tropo"][5]["on"]["event"], "incomplete");
+    let ask = &verbs[1]["ask"];
+    assert_eq!(ask["choices"], json!({"value": "1", "mode": "dtmf"}));
+    assert_eq!((&ask["name"], &ask["say"]), (&json!("key"), &json!({"value": "This is us. Press 1."})));
+    let events: Vec<_> = verbs[2..].iter().map(|verb| verb["on"]["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["continue", "incomplete", "error", "hangup"]);
+    assert_eq!(say_document("1, 2."), r#"{"tropo":[{"say":{"value":"1, 2."}},{"hangup":null}]}"#);
 }
 
 #[test]
-fn a_text_is_one_message() {
+fn a_text_is_one_message_and_we_hear_what_became_of_it() {
+    let (to, from) = (number("+14075550101"), number("+14155550150"));
+    let document = parsed(&message_document(to, from, "123456 is it.\n\n@a.example #123456", &address));
     assert_eq!(
-        message_document(number("+14075550101"), None, "Your code is 123456.", None),
-        r#"{"tropo":[{"message":{"say":{"value":"Your code is 123456."},"to":"+14075550101","network":"SMS","channel":"TEXT"}}]}"#
+        document["tropo"][0]["message"],
+        json!({"say": {"value": "123456 is it.\n\n@a.example #123456"}, "to": "+14075550101", "from": "+14155550150", "network": "SMS", "channel": "TEXT"})
     );
+    assert_eq!(document["tropo"][2]["on"]["event"], "incomplete");
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::domain::call::Instruction;
 use crate::domain::phone::PhoneNumber;
 
-use super::super::words::spoken;
+use super::super::words::{spoken, texted};
 use super::ending::CallEvent;
 
 /// The key that a caller presses to give up before the answer. Tropo acts on signals during a transfer only
@@ -15,6 +15,9 @@ use super::ending::CallEvent;
 const GIVE_UP_KEY: &str = "*";
 /// What the verb is called that makes a caller wait.
 const RINGING: &str = "ringing";
+
+/// The key by which somebody who was called says that they listen.
+pub const KEY: &str = "1";
 
 /// As long as a document is with which a call is handed over, in bytes.
 const USUAL_LENGTH: usize = 1024;
@@ -32,32 +35,34 @@ pub fn document(instruction: &Instruction, follow: Option<FollowUp<'_>>) -> Stri
     }
 }
 
-/// The document that calls somebody, says the sentences and hangs up: the answer to a voice launch.
-pub fn call_document(
-    to: PhoneNumber,
-    from: Option<PhoneNumber>,
-    sentences: &[String],
-    follow: Option<FollowUp<'_>>,
-) -> String {
-    let (to, from) = (to.e164(), from.map(|from| from.e164()));
-    let mut verbs = vec![Verb::Call(Call { to, from, network: "PSTN", channel: "VOICE" })];
-    verbs.extend(sentences.iter().map(|sentence| Verb::say(sentence)));
-    verbs.push(Verb::Hangup(()));
-    verbs.extend(follow.into_iter().flat_map(handlers));
+/// The document that calls somebody and asks them to press a key: the answer to a voice launch. What follows, we say only
+/// once Tropo tells us that [`KEY`] was pressed.
+pub fn question_document(to: PhoneNumber, from: PhoneNumber, question: &str, follow: FollowUp<'_>) -> String {
+    let (to, from) = (to.e164(), from.e164());
+    let ask = Ask {
+        name: "key",
+        attempts: 2,
+        timeout: 10,
+        choices: Choice { value: KEY, mode: "dtmf" },
+        say: Some(Say { value: spoken(question) }),
+    };
+    let call = Call { to, from, network: "PSTN", channel: "VOICE", machine_detection: true };
+    let mut verbs = vec![Verb::Call(call), Verb::Ask(ask)];
+    verbs.extend(handlers(follow));
     written(verbs)
 }
 
+/// The document that says a sentence to whoever is on the line, and hangs up.
+pub fn say_document(sentence: &str) -> String {
+    written(vec![Verb::say(sentence), Verb::Hangup(())])
+}
+
 /// The document that texts somebody: the answer to a messaging launch.
-pub fn message_document(
-    to: PhoneNumber,
-    from: Option<PhoneNumber>,
-    text: &str,
-    follow: Option<FollowUp<'_>>,
-) -> String {
-    let (to, from) = (to.e164(), from.map(|from| from.e164()));
-    let say = Say { value: spoken(text) };
+pub fn message_document(to: PhoneNumber, from: PhoneNumber, text: &str, follow: FollowUp<'_>) -> String {
+    let (to, from) = (to.e164(), from.e164());
+    let say = Say { value: texted(text) };
     let mut verbs = vec![Verb::Message(Message { say, to, from, network: "SMS", channel: "TEXT" })];
-    verbs.extend(follow.into_iter().flat_map(handlers));
+    verbs.extend(handlers(follow));
     written(verbs)
 }
 
@@ -82,7 +87,7 @@ fn transfer(to: PhoneNumber, shown: PhoneNumber, timeout: u32, follow: Option<Fo
 /// rest of the time: see [`super::ring_left`].
 fn ring_out(timeout: u32, follow: Option<FollowUp<'_>>) -> String {
     let choices = Choice { value: GIVE_UP_KEY, mode: "dtmf" };
-    let mut verbs = vec![Verb::Ask(Ask { name: RINGING, attempts: 1, timeout, choices })];
+    let mut verbs = vec![Verb::Ask(Ask { name: RINGING, attempts: 1, timeout, choices, say: None })];
     let over = |event| match event {
         CallEvent::Continue => CallEvent::Incomplete,
         CallEvent::Incomplete => CallEvent::Ringing,
@@ -150,6 +155,8 @@ struct Ask {
     attempts: u32,
     timeout: u32,
     choices: Choice,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    say: Option<Say>,
 }
 
 #[derive(Serialize)]
@@ -161,18 +168,19 @@ struct Choice {
 #[derive(Serialize)]
 struct Call {
     to: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
+    from: String,
     network: &'static str,
     channel: &'static str,
+    /// With it, results tell whether a person or a machine picked up.
+    #[serde(rename = "machineDetection")]
+    machine_detection: bool,
 }
 
 #[derive(Serialize)]
 struct Message {
     say: Say,
     to: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
+    from: String,
     network: &'static str,
     channel: &'static str,
 }

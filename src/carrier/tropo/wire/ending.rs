@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::domain::call::Ending;
+use crate::domain::verification::Undelivered;
 
 use super::result::CallResult;
 
@@ -93,6 +94,20 @@ pub fn ring_left(result: &CallResult, ring_seconds: u32) -> Option<u32> {
     ring_seconds.checked_sub(lasted).filter(|left| *left > 0)
 }
 
+/// Why a call that asks for a key, or a text, did not reach anybody; `None` where all that was asked for is done.
+pub fn undelivered(event: CallEvent, result: &CallResult) -> Option<Undelivered> {
+    let is_asked = result.actions.iter().any(|action| action.name.as_deref() == Some("key"));
+    Some(match (event, result.disposition()) {
+        _ if result.is_machine() => Undelivered::Machine,
+        (CallEvent::Connect | CallEvent::Continue | CallEvent::Ringing, _) => return None,
+        (CallEvent::Hangup, _) => Undelivered::HungUp,
+        (CallEvent::Incomplete, _) if is_asked => Undelivered::NoKey,
+        (_, Some("BUSY")) => Undelivered::Busy,
+        (_, Some("TIMEOUT")) => Undelivered::NoAnswer,
+        _ => Undelivered::NotReached,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::result::Action;
@@ -149,6 +164,42 @@ mod tests {
         assert_eq!(ring_left(&pressed(None), 25), None);
         assert_eq!(ring_left(&result(Some("TIMEOUT"), None, Some(24)), 25), None);
         assert_eq!(ending(CallEvent::Ringing, &pressed(Some(25)), None), Some(Ending::NoAnswer));
+    }
+
+    #[test]
+    fn only_a_pressed_key_counts_as_one_and_each_failure_is_told_apart() {
+        use CallEvent::{Continue, Error, Hangup, Incomplete};
+        let of = |text: &str| match super::super::read(text.as_bytes()) {
+            Ok(super::super::Event::Result(result)) => result,
+            other => panic!("{other:?}"),
+        };
+        let key = r#"{"name":"key","attempts":1,"disposition":"SUCCESS","interpretation":"1","value":"1"}"#;
+        let actions = |actions: &str| format!(r#"{{"result":{{"state":"ANSWERED","actions":{actions}}}}}"#);
+        for (text, is_pressed) in [
+            (actions(key), true),
+            (actions(&format!("[{key}]")), true),
+            (actions(&key.replace(r#""value":"1""#, r#""value":"2""#)), false),
+            (actions(&key.replace("SUCCESS", "TIMEOUT")), false),
+            (actions(&key.replace(r#""attempts":1"#, r#""userType":"MACHINE""#)), false),
+            (actions(key).replace(r#""state":"ANSWERED""#, r#""userType":"machine""#), false),
+            (actions(key).replace(r#""state":"ANSWERED""#, r#""userType":"HUMAN""#), true),
+            (r#"{"result":{}}"#.to_owned(), false),
+        ] {
+            assert_eq!(of(&text).was_pressed("1"), is_pressed, "{text}");
+        }
+        let failed = |event, text: &str| undelivered(event, &of(text));
+        let asked = |disposition: &str| actions(&key.replace("SUCCESS", disposition));
+        let dialled = |disposition: &str| actions(&format!(r#"{{"disposition":"{disposition}"}}"#));
+        assert_eq!(failed(Continue, &actions(key)), None);
+        assert_eq!(failed(Incomplete, &asked("TIMEOUT")), Some(Undelivered::NoKey));
+        assert_eq!(failed(Incomplete, &asked("FAILED")), Some(Undelivered::NoKey));
+        assert_eq!(failed(Incomplete, &dialled("TIMEOUT")), Some(Undelivered::NoAnswer));
+        assert_eq!(failed(Incomplete, &dialled("BUSY")), Some(Undelivered::Busy));
+        assert_eq!(failed(Incomplete, r#"{"result":{"state":"FAILED"}}"#), Some(Undelivered::NotReached));
+        assert_eq!(failed(Error, r#"{"result":{}}"#), Some(Undelivered::NotReached));
+        assert_eq!(failed(Hangup, r#"{"result":{"state":"DISCONNECTED"}}"#), Some(Undelivered::HungUp));
+        let machine = r#"{"result":{"userType":"FAX"}}"#;
+        assert_eq!(failed(Continue, machine), Some(Undelivered::Machine));
     }
 
     #[test]

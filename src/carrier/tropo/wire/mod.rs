@@ -10,8 +10,10 @@ mod read;
 mod result;
 mod session;
 
-pub use document::{FollowUp, call_document, document, hangup_document, message_document};
-pub use ending::{CallEvent, UnknownEvent, ending, ring_left};
+pub use document::{
+    FollowUp, KEY, document, hangup_document, message_document, question_document, say_document,
+};
+pub use ending::{CallEvent, UnknownEvent, ending, ring_left, undelivered};
 pub use read::{Event, Unreadable, read};
 pub use result::{Action, CallResult};
 pub use session::{Party, Session};

@@ -22,6 +22,8 @@ pub struct CallResult {
     pub sequence: Option<u32>,
     /// What went wrong in Tropo's words, without anything that may be a number or an address.
     pub error: Option<String>,
+    /// `HUMAN`, `MACHINE` or `FAX` in capitals, where a document asked to tell them apart.
+    pub user_type: Option<String>,
     /// What was done: mostly one action, none after a hang-up.
     pub actions: Vec<Action>,
 }
@@ -37,12 +39,30 @@ pub struct Action {
     pub duration: Option<u32>,
     /// Seconds since the answer.
     pub connected_duration: Option<u32>,
+    /// What was pressed or said in answer to a question.
+    pub value: Option<String>,
+    /// As [`CallResult::user_type`].
+    pub user_type: Option<String>,
 }
 
 impl CallResult {
     /// How it ended in Tropo's word, in capitals.
     pub fn disposition(&self) -> Option<&str> {
         self.actions.iter().find_map(|action| action.disposition.as_deref())
+    }
+
+    /// Whether a question was answered with that key, by no machine.
+    pub fn was_pressed(&self, key: &str) -> bool {
+        let pressed = |action: &Action| {
+            action.disposition.as_deref() == Some("SUCCESS") && action.value.as_deref() == Some(key)
+        };
+        self.actions.iter().any(pressed) && !self.is_machine()
+    }
+
+    /// Whether Tropo heard a machine.
+    pub fn is_machine(&self) -> bool {
+        let types = self.actions.iter().map(|action| &action.user_type).chain([&self.user_type]);
+        types.flatten().any(|kind| matches!(kind.as_str(), "MACHINE" | "FAX"))
     }
 
     /// Talk time in seconds: the carrier's own figure, else the session's age less its age when the call was
@@ -69,6 +89,7 @@ impl Fields for CallResult {
                 self.state = capitals(value.next_value()?).or_else(|| self.state.take());
             }
             "sessionDuration" => self.session_duration = value.next_value::<Scalar>()?.count(),
+            "userType" => self.user_type = capitals(value.next_value()?),
             "sequence" => self.sequence = value.next_value::<Scalar>()?.count(),
             "error" => self.error = value.next_value::<Scalar>()?.text().map(|text| remark(&text)),
             "actions" => self.actions = value.next_value::<Standing<Action>>()?.all(),
@@ -84,6 +105,8 @@ impl Fields for Action {
             "name" => self.name = value.next_value::<Scalar>()?.identifier(),
             "disposition" => self.disposition = capitals(value.next_value()?),
             "duration" => self.duration = value.next_value::<Scalar>()?.count(),
+            "value" => self.value = value.next_value::<Scalar>()?.identifier(),
+            "userType" => self.user_type = capitals(value.next_value()?),
             "connectedDuration" => self.connected_duration = value.next_value::<Scalar>()?.count(),
             _ => skip(value)?,
         }
