@@ -102,7 +102,8 @@ impl Session {
             };
             let who = self.who(asked);
             let Some(given) = given else {
-                self.tell(Kind::Note, format!("{who} presses nothing."));
+                let answers = if self.leg.is_text { "writes" } else { "presses" };
+                self.tell(Kind::Note, format!("{who} {answers} nothing."));
                 failed = Some(Failure::Timeout);
                 continue;
             };

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod applications;
+mod countries;
 mod exchanges;
 mod languages;
 pub(crate) mod reply;
@@ -90,6 +91,9 @@ fn account(config: &mut ServiceConfig) {
         .service(web::resource("/users/{user}/features").route(web::get().to(users::features_of_user)))
         .service(web::resource(format!("/users/{{user}}{whitelist}")).route(web::get().to(users::whitelist)))
         .service(web::resource("/usernames/{name}").route(web::get().to(users::username)))
+        .service(web::resource("/countries").route(web::get().to(countries::list)))
+        .service(web::resource("/countries/{country}/states").route(web::get().to(countries::list_states)))
+        .service(web::resource("/invitations").route(web::get().to(users::invitations)))
         .service(web::resource("/features").route(web::get().to(users::features)))
         .service(web::resource("/partitions").route(web::get().to(users::partitions)))
         .service(web::resource("/partitions/{partition}/platforms").route(web::get().to(users::platforms)))

@@ -261,6 +261,12 @@ async fn the_account_is_described_to_clients_that_ask() {
         |list: &Value| list.as_array().unwrap().iter().map(|it| it["name"].clone()).collect::<Vec<_>>();
     assert_eq!(names(&bench.get("/v1/partitions").await), ["staging", "production"]);
     assert_eq!(names(&bench.get("/v1/partitions/staging/platforms").await), ["scripting", "webapi"]);
+    let countries = bench.get("/v1/countries").await;
+    assert_eq!(names(&countries), ["Canada", "United Kingdom", "United States"]);
+    let states = format!("/v1/countries/{}/states", countries[2]["id"].as_str().unwrap());
+    assert!(names(&bench.get(&states).await).contains(&json!("FL")));
+    assert_eq!(answer(bench.rest(Method::GET, "/v1/countries/1/states")).await.0, 404);
+    assert_eq!(bench.get("/v1/invitations").await, json!([]));
     assert_eq!(bench.post("/v1/users", json!({"username": "bob"})).await.0, 403);
 
     let of_kind = bench.get(&format!("/v1/applications/{application}/addresses/number")).await;

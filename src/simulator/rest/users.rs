@@ -76,6 +76,11 @@ pub(crate) async fn whitelist() -> HttpResponse {
     reply::answer(Ok(json!([])))
 }
 
+/// `GET /invitations`: nobody is invited to a pretend account.
+pub(crate) async fn invitations() -> HttpResponse {
+    reply::answer(Ok(json!([])))
+}
+
 /// `GET /partitions`
 pub(crate) async fn partitions(board: Data<Switchboard>) -> HttpResponse {
     let object = |name: &str| json!({"name": name, "href": href(&board, &format!("partitions/{name}"))});
