@@ -179,10 +179,9 @@ impl App {
         let now = self.now();
         let rate = Rate::per_minutes(self.settings.limits.failures_per_address, 10);
         let from_there = self.rules_from("failed sign-in from", address, rate);
-        if device.is_none()
-            && let Some(until) = self.refusals.until(&from_there, now)
-        {
-            return Err(SignInError::TooMany { until });
+        let refused = || self.refusals.until(&from_there, now).map(|until| SignInError::TooMany { until });
+        if device.is_none() {
+            refused().map_or(Ok(()), Err)?;
         }
         let wanted: Option<EmailAddress> = email.parse().ok();
         // One account has one bucket, in however many ways its domain can be written.
@@ -193,6 +192,9 @@ impl App {
         });
         let known = known.await?;
         let on_device = known.as_ref().and_then(|user| self.known_device(user, device?));
+        if on_device.is_none() {
+            refused().map_or(Ok(()), Err)?;
+        }
         let guessed = self.sign_in_rule(&typed, on_device);
         let (bucket, is_stranger) = (guessed.bucket, on_device.is_none());
         // What neighbors do keeps nobody out of a known device.

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -12,7 +12,7 @@ use std::path::Path;
 use listenfd::ListenFd;
 
 use super::error::CliError;
-use crate::config::{Listen, Serve, Site};
+use crate::config::{Listen, Serve};
 use crate::web::{Listener, Listeners};
 
 /// Whoever may write to the file of a Unix socket may connect: its owner, and its group for the proxy.
@@ -50,13 +50,13 @@ fn taken(sockets: &mut ListenFd, place: usize) -> io::Result<Listener> {
 
 /// Where the settings say, where nothing was handed over.
 pub(super) fn open(config: &Serve, inherited: Inherited) -> Result<Listeners, CliError> {
-    let mut inherited = inherited.0.into_iter().map(|listener| allowed(listener, &config.site));
+    let mut inherited = inherited.0.into_iter();
     let pages = match inherited.next() {
-        Some(listener) => listener?,
+        Some(listener) => allowed(listener, |port| config.site.may_listen(port))?,
         None => listen("MASKLINE_LISTEN", &config.site.listen)?,
     };
     let webhook = match (inherited.next(), &config.webhook_listen) {
-        (Some(listener), _) => Some(listener?),
+        (Some(listener), _) => Some(allowed(listener, |port| config.site.may_take_calls(port))?),
         (None, Some(at)) => Some(listen("MASKLINE_WEBHOOK_LISTEN", at)?),
         (None, None) => None,
     };
@@ -64,8 +64,11 @@ pub(super) fn open(config: &Serve, inherited: Inherited) -> Result<Listeners, Cl
 }
 
 /// The socket that was handed over, if we may listen there: what holds for `MASKLINE_LISTEN` holds for it.
-fn allowed(listener: Listener, site: &Site) -> Result<Listener, CliError> {
-    if site.may_listen(listener.port()?) {
+fn allowed(
+    listener: Listener,
+    may_listen: impl Fn(Option<SocketAddr>) -> bool,
+) -> Result<Listener, CliError> {
+    if may_listen(listener.port()?) {
         return Ok(listener);
     }
     let why =

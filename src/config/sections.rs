@@ -63,6 +63,11 @@ impl Site {
         is_on_loopback(bound) || self.public_url.is_some()
     }
 
+    /// Whether the carrier may come in there by a way of its own: a Unix socket is as near as loopback.
+    pub fn may_take_calls(&self, bound: Option<SocketAddr>) -> bool {
+        bound.is_none() || self.may_listen(bound)
+    }
+
     /// Whether people and the carrier reach us by https, and so by a proxy.
     pub(super) fn is_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
@@ -299,8 +304,8 @@ fn is_on_loopback(bound: Option<SocketAddr>) -> bool {
 pub(super) fn webhook_listen(reader: &mut Reader, site: Option<&Site>) -> Option<Listen> {
     let name = "MASKLINE_WEBHOOK_LISTEN";
     let listen: Option<Listen> = reader.optional(name, listen::EXPECTED, |text| text.parse().ok());
-    if site.is_some_and(|site| listen.as_ref().is_some_and(|listen| !site.may_listen(listen.port()))) {
-        reader.complain(name, "to be on loopback where MASKLINE_PUBLIC_URL is not set");
+    if site.is_some_and(|site| listen.as_ref().is_some_and(|listen| !site.may_take_calls(listen.port()))) {
+        reader.complain(name, "to be on loopback or a Unix socket where MASKLINE_PUBLIC_URL is not set");
     }
     listen
 }

@@ -85,7 +85,9 @@ fn a_unix_socket_is_a_place_to_listen_where_it_is_said_how_people_get_there() {
         assert_eq!(complaints(&with(&names.map(|name| (name, wrong)))), names, "{wrong}");
     }
     let webhook = |listen| with(&[("MASKLINE_WEBHOOK_LISTEN", listen)]);
-    assert!(Serve::read(&webhook("127.0.0.1:8082")).unwrap().webhook_listen.is_some());
+    for near in ["127.0.0.1:8082", "unix:/run/maskline-calls.sock"] {
+        assert_eq!(Serve::read(&webhook(near)).unwrap().webhook_listen.unwrap().to_string(), near);
+    }
     assert_eq!(complaints(&webhook("0.0.0.0:8082")), ["MASKLINE_WEBHOOK_LISTEN"]);
 }
 
