@@ -85,7 +85,6 @@ const NAMED_BY: &[(&str, &[&str])] = &[
     ("actix_session", &["web"]),
     ("askama", &["web", "app", "simulator"]),
     ("clap", &["cli"]),
-    ("dotenvy", &["config"]),
 ];
 
 /// Paths that one room alone may name.

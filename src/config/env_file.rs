@@ -1,16 +1,18 @@
 //! Files of variables: read, and changed line by line so that comments and everything else stay.
 //!
-//! Knows no settings. What is written is for its owner's eyes alone (mode 0600).
+//! A file means here what it means to systemd (`EnvironmentFile=`), so that one file serves both; how it is written
+//! `assignments` knows. Knows no settings. What is written is for its owner's eyes alone (mode 0600).
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::Path;
 
+use super::assignments;
 use super::reader::Variables;
 use crate::secrets;
 
-/// The variables of a file, none if there is no file. An error tells the line, but not what is written there.
+/// The variables of a file, none if there is no file. An error names the line, but not what is written there.
 pub(super) fn read(path: &Path) -> io::Result<Variables> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Variables::new()),
@@ -19,18 +21,14 @@ pub(super) fn read(path: &Path) -> io::Result<Variables> {
     parse(&text)
 }
 
-/// The variables of a text, the last of a name counts.
+/// The variables of a text; the last value of a name counts.
 pub(super) fn parse(text: &str) -> io::Result<Variables> {
-    dotenvy::from_read_iter(text.as_bytes())
-        .map(|item| item.map_err(|error| unreadable(text, &error)))
-        .collect()
+    let assignments = assignments::parse(text).map_err(invalid)?;
+    Ok(assignments.into_iter().map(|assignment| (assignment.name, assignment.value)).collect())
 }
 
-fn unreadable(text: &str, error: &dotenvy::Error) -> io::Error {
-    let dotenvy::Error::LineParse(bad, _) = error else { return io::Error::other("it cannot be read") };
-    let bad = bad.lines().next().unwrap_or_default();
-    let line = text.lines().position(|line| line.contains(bad)).map_or(0, |place| place + 1);
-    io::Error::new(ErrorKind::InvalidData, format!("line {line} is not NAME=value"))
+fn invalid(error: assignments::Unclear) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
 }
 
 /// Sets variables in a file, which is made if it is not there: a reader sees the file before or after, never half.
@@ -65,37 +63,23 @@ fn write_new(unfinished: &Path, text: &str, old: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The text with the variables set: in the line where a name stands, else at the end.
+/// The text with the variables set: in the lines where a name stands, else at the end.
 fn with(text: &str, variables: &[(&str, &str)]) -> io::Result<String> {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut text = text.to_owned();
     for (name, value) in variables {
-        let line = format!("{name}={}", quoted(value)?);
-        let mut places = (0..lines.len()).rev().filter(|place| sets(&lines[*place], name));
+        let line = format!("{name}={}\n", assignments::quoted(value)?);
+        let known = assignments::parse(&text).map_err(invalid)?;
         // The last one counts, so the ones before it may stay.
-        match places.next() {
-            Some(place) => lines[place] = line,
-            None => lines.push(line),
+        if let Some(last) = known.into_iter().rfind(|known| known.name == *name) {
+            text.replace_range(last.span, &line);
+        } else {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&line);
         }
     }
-    Ok(lines.into_iter().map(|line| line + "\n").collect())
-}
-
-fn sets(line: &str, name: &str) -> bool {
-    let line = line.trim_start();
-    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-    line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
-}
-
-/// A value as it may stand in the file; what could break out of its line is refused.
-fn quoted(value: &str) -> io::Result<String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.,:/+=@".contains(&byte);
-    if value.bytes().all(plain) {
-        Ok(value.to_owned())
-    } else if value.contains(|letter: char| letter == '\'' || letter.is_control()) {
-        Err(io::Error::new(ErrorKind::InvalidInput, "a value has a quotation mark or a line break"))
-    } else {
-        Ok(format!("'{value}'"))
-    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -108,8 +92,8 @@ mod tests {
     fn keeps_every_other_line_and_hides_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
-        let before =
-            "# mine\nTROPO_USERNAME=ada\n\nexport TROPO_VOICE_TOKEN=old # why\n#TROPO_PASSWORD=\nLAST='a b'";
+        let before = "# mine\nTROPO_USERNAME=ada\n\n  TROPO_VOICE_TOKEN = \"old\nTROPO_VOICE_TOKEN=mine\" \n\
+                      #TROPO_PASSWORD=\nLAST='a b'";
         fs::write(&path, before).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         set(&path, &[("TROPO_VOICE_TOKEN", "new"), ("TROPO_PASSWORD", "a $b #c"), ("TROPO_VOICE", "x")])
@@ -129,20 +113,31 @@ mod tests {
     #[test]
     fn what_is_set_is_what_counts_even_where_a_name_stands_twice() {
         let text = with("A=1\nA=2\n", &[("A", "3")]).unwrap();
+        assert_eq!(text, "A=1\nA=3\n");
         assert_eq!(parse(&text).unwrap()["A"], "3");
     }
 
     #[test]
+    fn whatever_is_set_is_read_again_as_it_was() {
+        for value in ["", "pa$word1", "a'b\"", "it's \\ `here` $HOME", " # ", "; x", "\\", "ö€😀", "a=b", "'"]
+        {
+            let text = with("A=1\n# \nB=2\r\n", &[("A", value), ("C", value)]).unwrap();
+            let read = parse(&text).unwrap();
+            assert_eq!((&*read["A"], &*read["B"], &*read["C"]), (value, "2", value), "{text}");
+        }
+    }
+
+    #[test]
     fn a_value_cannot_bring_a_line_of_its_own() {
-        for value in ["a\nDATABASE_URL=postgres://evil", "a'b\"", "\r"] {
+        for value in ["a\nDATABASE_URL=postgres://evil", "\r", "a\0"] {
             assert!(with("", &[("A", value)]).is_err(), "{value:?}");
         }
     }
 
     #[test]
-    fn an_unreadable_line_is_named_by_its_number_only() {
+    fn what_cannot_be_read_is_an_error_and_a_file_that_is_not_there_is_empty() {
         let error = parse("A=1\n\nPASSWORD hunter two\n").unwrap_err().to_string();
-        assert_eq!(error, "line 3 is not NAME=value");
+        assert!(error.starts_with("line 3 ") && !error.contains("hunter"), "{error}");
         assert!(read(Path::new("/nowhere/.env")).unwrap().is_empty());
     }
 

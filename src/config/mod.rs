@@ -4,6 +4,7 @@
 //! process environment and files are read by [`environment`] alone. Only `cli` imports this; everybody else gets
 //! plain values.
 
+mod assignments;
 mod development;
 mod env_file;
 pub mod environment;
