@@ -18,7 +18,7 @@ const NAME: &str = "maskline";
 /// How often the private database is looked after.
 const ROUND: Duration = Duration::from_secs(3);
 /// How long a start waits for a database that somebody else runs.
-const ANSWER: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// A database, which stays for as long as this value lives. Dropping it may take a second: not in a task.
 pub(super) struct Database {
@@ -30,7 +30,7 @@ pub(super) struct Database {
 pub(super) fn migrate() -> Result<(), CliError> {
     telemetry::start(&telemetry::Settings::of_a_command());
     let database = Database::open(&config::database(&environment::read()?)?)?;
-    let ran = db::migrate(&database.url).map_err(|error| database.fault(error))?;
+    let ran = database.migrated().map_err(|error| database.fault(error))?;
     for migration in &ran {
         println!("{migration}");
     }
@@ -66,6 +66,13 @@ impl Database {
         Self::open(settings)
     }
 
+    fn migrated(&self) -> Result<Vec<String>, DbError> {
+        if self.private.is_none() {
+            db::examine(&self.url)?;
+        }
+        db::migrate(&self.url)
+    }
+
     /// Makes sure of this version's tables: migrates our own, and asks that somebody else's be migrated. Tells whether it
     /// answers: one that is away for a while is no reason not to take calls.
     pub(super) fn prepare(&self) -> Result<bool, CliError> {
@@ -78,7 +85,8 @@ impl Database {
         let (tell, told) = mpsc::channel();
         let url = self.url.clone();
         // Nobody waits for an answer that came too late.
-        thread::spawn(move || drop(tell.send(db::is_behind(&url))));
+        let look = move || db::examine(&url).and_then(|()| db::is_behind(&url));
+        thread::spawn(move || drop(tell.send(look())));
         match told.recv_timeout(ANSWER) {
             Ok(Ok(true)) => Err(CliError::Behind),
             Ok(Ok(false)) => Ok(true),

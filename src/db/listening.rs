@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 
-use super::{Connection, DbError, connect};
+use super::session::connect_bounded;
+use super::{Connection, DbError};
 
 /// How often it is looked whether something came: a look into the socket, which asks the database nothing.
 const LOOK: Duration = Duration::from_millis(20);
@@ -37,8 +38,8 @@ pub(super) fn begin(url: String, channel: &'static str, heard: impl Fn() + Send 
 
 /// Listens until it is ended; an error is a connection that is lost.
 fn listen(url: &str, channel: &str, heard: &impl Fn(), ended: &Receiver<()>) -> Result<(), DbError> {
-    let mut conn: Connection = connect(url)?;
-    conn.batch_execute(&format!("SET statement_timeout = '2s'; LISTEN {channel}"))?;
+    let mut conn: Connection = connect_bounded(url)?;
+    conn.batch_execute(&format!("LISTEN {channel}"))?;
     // What was told before has been missed.
     heard();
     let mut tried = Instant::now();

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod caps;
 pub mod codes;
 pub mod directory;
+mod error;
 pub mod figures;
 pub mod keys;
 pub mod letters;
@@ -23,9 +24,11 @@ pub mod records;
 pub mod review;
 pub mod schema;
 pub mod servers;
+mod session;
 pub mod sessions;
 pub mod spend;
 pub mod stops;
+mod suitability;
 pub mod users;
 pub mod waiting;
 
@@ -37,16 +40,19 @@ use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::result::Error as DieselError;
 use diesel::sql_types::{Bool, Text};
 use diesel::{Connection as _, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use tokio::sync::Semaphore;
 
+pub use error::DbError;
 pub use listening::Listening;
+pub use suitability::{Unsuitable, examine};
 
 use crate::metrics::PoolMetrics;
+use session::{connect, connect_unbounded};
 
 /// A connection inside of a transaction; everybody else knows it by this name alone.
 pub type Connection = diesel::PgConnection;
@@ -58,79 +64,6 @@ const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7263412)";
 const POOL_WAIT: Duration = Duration::from_secs(2);
 /// How long anybody waits for a unit of work, whatever it waits for itself.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How soon a connection notices that nobody is at the other end, where its URL does not say: all in seconds, but for
-/// the time until what was sent has to be confirmed, in milliseconds. And that it may write: a standby, which lags, is no
-/// database to us.
-const NOTICE: [(&str, &str); 6] = [
-    ("connect_timeout", "3"),
-    ("keepalives_idle", "10"),
-    ("keepalives_interval", "5"),
-    ("keepalives_count", "3"),
-    ("tcp_user_timeout", "15000"),
-    ("target_session_attrs", "read-write"),
-];
-
-/// Why the database did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum DbError {
-    /// It is away, starting, stopping, overloaded or too slow.
-    #[error("the database is not available: {0}")]
-    Unavailable(String),
-    /// A row that must be unique is there already.
-    #[error("the database has it already ({0})")]
-    Conflict(String),
-    /// A row holds what it should not.
-    #[error("a row of the database cannot be read: {0}")]
-    Unreadable(&'static str),
-    /// A row that the rules of a table forbid, whenever it comes.
-    #[error("the database forbids it: {0}")]
-    Forbidden(String),
-    /// Anything else; a fault of ours.
-    #[error("a query failed: {0}")]
-    Failed(String),
-}
-
-impl From<DieselError> for DbError {
-    fn from(error: DieselError) -> Self {
-        let text = error.to_string();
-        match error {
-            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, about) => {
-                Self::Conflict(about.constraint_name().unwrap_or_default().to_owned())
-            }
-            DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::UnableToSendCommand
-                | DatabaseErrorKind::ReadOnlyTransaction,
-                _,
-            )
-            | DieselError::BrokenTransactionManager => Self::Unavailable(text),
-            DieselError::DatabaseError(
-                DatabaseErrorKind::CheckViolation
-                | DatabaseErrorKind::NotNullViolation
-                | DatabaseErrorKind::ForeignKeyViolation,
-                _,
-            ) => Self::Forbidden(text),
-            _ if gone(&text) => Self::Unavailable(text),
-            _ => Self::Failed(text),
-        }
-    }
-}
-
-/// Whether the message tells of a server that went away or was too slow; Diesel gives no codes for these.
-fn gone(message: &str) -> bool {
-    [
-        "terminating connection",
-        "server closed the connection",
-        "canceling statement",
-        "no connection to the server",
-        "the database system is",
-        "lock timeout",
-        "connection to server",
-    ]
-    .iter()
-    .any(|sign| message.contains(sign))
-}
-
 /// What the closure of a transaction ended with, on its way through Diesel.
 enum Ended<E> {
     Database(DieselError),
@@ -152,17 +85,6 @@ pub struct Db {
     watch: Option<PoolMetrics>,
 }
 
-/// Bounds what a single statement may cost.
-#[derive(Debug)]
-struct Timeouts;
-
-impl CustomizeConnection<Connection, diesel::r2d2::Error> for Timeouts {
-    fn on_acquire(&self, conn: &mut Connection) -> Result<(), diesel::r2d2::Error> {
-        conn.batch_execute("SET statement_timeout = '2s'; SET lock_timeout = '1s'; SET timezone = 'UTC'")
-            .map_err(diesel::r2d2::Error::QueryError)
-    }
-}
-
 impl Db {
     /// A pool of `width` connections to the database at `url`, which need not answer yet.
     pub fn new(url: &str, width: u32) -> Self {
@@ -170,8 +92,8 @@ impl Db {
             .max_size(width)
             .min_idle(Some(1))
             .connection_timeout(POOL_WAIT)
-            .connection_customizer(Box::new(Timeouts))
-            .build_unchecked(ConnectionManager::new(noticing(url)));
+            .connection_customizer(Box::new(session::Bounded))
+            .build_unchecked(ConnectionManager::new(session::noticing(url)));
         Self { url: url.into(), pool, turns: Arc::new(Semaphore::new(width as usize)), watch: None }
     }
 
@@ -244,23 +166,9 @@ fn tell(watch: Option<&PoolMetrics>, waited: Duration, has_turn: bool) {
     }
 }
 
-/// The URL with what makes a connection notice a dead network; it means nothing to a socket of this machine.
-fn noticing(url: &str) -> String {
-    let said = |name: &str| url.contains(&format!("?{name}=")) || url.contains(&format!("&{name}="));
-    let missing = NOTICE.iter().filter(|(name, _)| !said(name));
-    missing.fold(url.to_owned(), |url, (name, value)| {
-        let mark = if url.contains('?') { '&' } else { '?' };
-        format!("{url}{mark}{name}={value}")
-    })
-}
-
-fn connect(url: &str) -> Result<Connection, DbError> {
-    Connection::establish(&noticing(url)).map_err(|error| DbError::Unavailable(error.to_string()))
-}
-
 /// Brings the database at `url` to this version's tables; returns the names of the migrations that ran.
 pub fn migrate(url: &str) -> Result<Vec<String>, DbError> {
-    let mut conn = connect(url)?;
+    let mut conn = connect_unbounded(url)?;
     conn.batch_execute(MIGRATION_LOCK)?;
     let ran = conn.run_pending_migrations(MIGRATIONS).map_err(|error| DbError::Failed(error.to_string()))?;
     Ok(ran.iter().map(ToString::to_string).collect())
@@ -268,7 +176,7 @@ pub fn migrate(url: &str) -> Result<Vec<String>, DbError> {
 
 /// Takes every migration back, the newest first; for the test that each has a way back.
 pub fn unmigrate(url: &str) -> Result<(), DbError> {
-    let mut conn = connect(url)?;
+    let mut conn = connect_unbounded(url)?;
     conn.revert_all_migrations(MIGRATIONS).map_err(|error| DbError::Failed(error.to_string()))?;
     Ok(())
 }
@@ -332,19 +240,4 @@ fn hold_lock(conn: &mut Connection, name: i64) -> Result<(), DbError> {
         .bind::<diesel::sql_types::BigInt, _>(name)
         .execute(conn)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_url_says_of_waiting_counts_before_ours() {
-        let bare = noticing("postgres://db/maskline");
-        assert!(bare.starts_with("postgres://db/maskline?connect_timeout=3&"), "{bare}");
-        assert!(bare.ends_with("&tcp_user_timeout=15000&target_session_attrs=read-write"), "{bare}");
-        let said = noticing("postgres://db/maskline?sslmode=require&connect_timeout=9");
-        assert_eq!(said.matches("connect_timeout").count(), 1, "{said}");
-        assert!(said.contains("&connect_timeout=9&keepalives_idle=10"), "{said}");
-    }
 }
