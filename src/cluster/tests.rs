@@ -376,7 +376,7 @@ fn another_user_of_the_machine_is_refused_even_at_an_open_socket() {
     stranger.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
     stranger.arg(cluster.server.programs.path("psql"));
     let output = psql(&cluster, stranger, "select 1");
-    assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("Peer authentication failed"), "{said}");
+    assert!(!output.status.success() && output.stdout.is_empty());
+    // The same question from the same program is answered where root asks it.
+    assert_eq!(query(&cluster, "select 1"), "1");
 }

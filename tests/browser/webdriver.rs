@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::support::free_address;
+use crate::support::{free_address, http};
 use serde_json::{Value, json};
 
 /// The key under which the protocol names an element.
@@ -61,7 +61,7 @@ impl WebDriver {
             });
         let mut words = BufReader::new(process.stdout.take().unwrap());
         let port = port_told_by(&mut words);
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = http();
         let mut driver = Self { process, _words: words, port, session: String::new(), http, folder };
         let begun = driver.call("/session", driver.wish(script)).await;
         let begun = begun.unwrap_or_else(|why| {

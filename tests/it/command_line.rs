@@ -1,5 +1,6 @@
 //! The program as its users run it: what it prints, what it refuses, what outlasts a stop, and what the log holds.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -250,7 +251,7 @@ async fn the_setup_makes_what_is_needed_once_and_keeps_it_where_the_server_finds
     let house = Installation::new();
     let (_simulator, url) = tropo(&house);
     let env = house.path(".env");
-    let mine = "# mine\nTROPO_USERNAME=tester\nMASKLINE_COUNTRY='CA' # home\n";
+    let mine = "# mine\nTROPO_USERNAME=tester\n# home\nMASKLINE_COUNTRY='CA'\n";
     fs::write(&env, mine).unwrap();
     fs::set_permissions(&env, Permissions::from_mode(0o644)).unwrap();
     let setup = async |more: &[&str], password: &str| {
@@ -400,16 +401,21 @@ async fn a_database_over_the_network_is_reached_by_tls_and_its_password_is_never
 
     let nowhere = format!("127.0.0.1:{}", free_address().port());
     let refused = [
-        (&server, SECRET, "sslmode=verify-full&sslrootcert=system", "certificate verify failed"),
-        (&server, SECRET, "sslmode=disable", "no encryption"),
-        (&server, "an-old-password", "sslmode=require", "password authentication failed"),
-        (&nowhere, SECRET, "sslmode=require", "Connection refused"),
+        (&server, SECRET, "sslmode=verify-full&sslrootcert=system"),
+        (&server, SECRET, "sslmode=disable"),
+        (&server, "an-old-password", "sslmode=require"),
+        (&nowhere, SECRET, "sslmode=require"),
     ];
-    for (server, password, tls, reason) in refused {
+    // The words are those of PostgreSQL, OpenSSL and the system, which change with each and with the language.
+    let mut reasons = BTreeSet::new();
+    for (server, password, tls) in refused {
         let ended = migrate(server, password, tls).await;
         assert_eq!((ended.code, ended.err.lines().count()), (Some(1), 1), "{tls}: {}", ended.err);
-        assert!(ended.err.starts_with("maskline: the database that DATABASE_URL names"), "{}", ended.err);
-        assert!(ended.err.contains(reason) && !ended.err.contains(password), "{}", ended.err);
+        let reason =
+            ended.err.strip_prefix("maskline: the database that DATABASE_URL names cannot be used: ");
+        let reason = reason.unwrap_or_else(|| panic!("{}", ended.err));
+        assert!(!ended.err.contains(password), "{}", ended.err);
+        assert!(reasons.insert(reason.replace(server.as_str(), "")), "it is not told apart: {}", ended.err);
     }
     database.signal("INT");
     assert_eq!(database.ended().await.code, Some(0));

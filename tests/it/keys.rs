@@ -169,7 +169,11 @@ async fn keys_change_step_by_step_and_nothing_is_lost_or_doubled() {
     busy.await.unwrap();
     assert_eq!(rotated.code, Some(0), "{}\n{}", rotated.out, rotated.err);
     assert!(rotated.err.contains("numbers: ") && rotated.err.contains("callers: "), "{}", rotated.err);
-    assert!(rotated.out.contains("key 1: numbers 0, callers 0. Nothing needs it"), "{}", rotated.out);
+    assert!(
+        rotated.out.contains("key 1: numbers 0, callers 0, letters 0. Nothing needs it"),
+        "{}",
+        rotated.out
+    );
     assert_eq!(app.database.one(&not_under(2)).await, "0 0");
     // A server that still writes under the old key can read and find everything.
     assert!(known.called("+12125550148", &mask).await.contains(REAL));

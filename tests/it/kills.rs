@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Installation, OUR_APPLICATION, Options, Person, REAL, Running, TestApp, WEBHOOK_KEY, calls, settle,
+    Installation, OUR_APPLICATION, Options, Person, REAL, Running, TestApp, WEBHOOK_KEY, calls, http, settle,
 };
 
 const WISH: &[&str] = &["wish-begun", "wish-written", "wish-noted"];
@@ -347,7 +347,7 @@ async fn a_cancelling_that_is_cut_off_is_whole_or_not_at_all_and_nothing_is_rent
 async fn whenever_settings_at_the_carrier_are_set_again_and_that_is_cut_off_the_next_look_sets_them() {
     let scene = Scene::new().await;
     let url = format!("{}/v1/applications/{OUR_APPLICATION}", scene.app.simulator.base);
-    let http = reqwest::Client::new();
+    let http = http();
     let address = async || -> String {
         let answer = http.get(&url).basic_auth("tester", Some("not a secret")).send().await.unwrap();
         answer.json::<Value>().await.unwrap()["voiceUrl"].as_str().unwrap().to_owned()

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    CALLER, Client, Installation, OUR_APPLICATION, Options, REAL, TestApp, WEBHOOK_KEY, agreement,
+    CALLER, Client, Installation, OUR_APPLICATION, Options, REAL, TestApp, WEBHOOK_KEY, agreement, http,
 };
 
 const ORPHAN: &str = "+13055550150";
@@ -236,7 +236,7 @@ async fn the_command_tells_what_differs_and_a_dry_run_changes_nothing() {
 
     let changed = json!({"voiceUrl": "https://example.com/?key=not-ours"});
     let application = format!("{}/v1/applications/{OUR_APPLICATION}", app.simulator.base);
-    let request = reqwest::Client::new().put(application).basic_auth("tester", Some("not a secret"));
+    let request = http().put(application).basic_auth("tester", Some("not a secret"));
     assert!(request.json(&changed).send().await.unwrap().status().is_success());
     for (arguments, code, words) in [
         (&["--dry-run"][..], 1, "settings: calls are told to another address; the next comparison"),

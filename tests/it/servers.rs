@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use maskline::app::App;
 use serde_json::json;
 
-use crate::support::{Beside, CALLER, Client, REAL, TestApp, called};
+use crate::support::{Beside, CALLER, Client, Page, REAL, TestApp, called, http};
 
 const CONFIRMED: &str = "The mask rings nobody from now on.";
 const UNCONFIRMED: &str = "not every part of this service that takes calls has heard of it yet";
@@ -107,8 +107,8 @@ async fn a_server_that_an_admin_takes_off_the_list_is_waited_for_no_more() {
     );
     // Once it is back, it is on the list again, and knows.
     two.second.line.is_alive(true);
-    let page = admin.until("/admin/servers", |page| page.text.contains("beside")).await;
-    assert!(!page.words().contains("Behind"), "{}", page.words());
+    let knows = |page: &Page| page.text.contains("beside") && !page.words().contains("Behind");
+    admin.until("/admin/servers", knows).await;
     assert!(!two.rings(&two.masks[0].1).await);
 }
 
@@ -263,7 +263,7 @@ async fn servers_count_calls_together_and_hear_each_others_end() {
     let next = of_second.split("\"next\":\"").find(|next| next.contains("/incomplete")).unwrap();
     let next = next.split('"').next().unwrap();
     let url = two.first.url(next);
-    let told = reqwest::Client::builder().no_proxy().build().unwrap().post(url).json(&result).send().await;
+    let told = http().post(url).json(&result).send().await;
     assert!(told.unwrap().text().await.unwrap().contains("did not answer"));
     two.first.app.calls_written().await;
     assert_eq!(two.first.database.one("SELECT count(*) FROM calls WHERE ending = 'no_answer'").await, "1");

@@ -5,11 +5,11 @@ use maskline::app::reconciliation::{Outcome, SettingsThere};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{CALLER, OUR_APPLICATION, Options, REAL, TestApp, WEBHOOK_KEY};
+use crate::support::{CALLER, OUR_APPLICATION, Options, REAL, TestApp, WEBHOOK_KEY, http};
 
 async fn ask(app: &TestApp, method: Method, path: &str, body: Value) -> Value {
     let url = format!("{}/v1/applications/{OUR_APPLICATION}{path}", app.simulator.base);
-    let request = reqwest::Client::new().request(method, url).basic_auth("tester", Some("not a secret"));
+    let request = http().request(method, url).basic_auth("tester", Some("not a secret"));
     request.json(&body).send().await.unwrap().json().await.unwrap()
 }
 

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{CALLER, Client, Options, Page, REAL, TestApp, WEBHOOK_KEY};
+use crate::support::{CALLER, Client, Options, Page, REAL, TestApp, WEBHOOK_KEY, http};
 
 const NOTHING: &str = "There is nothing here.";
 
@@ -21,8 +21,7 @@ async fn with_mask(options: Options) -> (TestApp, Client, String, String) {
 }
 
 fn request(app: &TestApp, method: Method, path: &str) -> RequestBuilder {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    client.request(method, app.url(path)).header("content-type", "application/json")
+    http().request(method, app.url(path)).header("content-type", "application/json")
 }
 
 async fn send(request: RequestBuilder) -> Page {
@@ -274,7 +273,7 @@ async fn recorded_sessions_of_every_age_and_their_beginnings_are_answered() {
         longest = if text.len() > longest.len() { text } else { longest };
     }
     assert!(count >= 8, "{count}");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http();
     for end in (1..longest.len()).filter(|end| longest.is_char_boundary(*end)) {
         let request = client.post(app.url(&keyed("/tropo/transfer"))).body(longest[..end].to_owned());
         let page = send(request).await;

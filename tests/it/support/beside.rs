@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{ACCOUNT, Client, FIRST_LOOK, Line, PASSWORD, Page, TestApp, WEBHOOK_KEY};
+use super::{ACCOUNT, Client, FIRST_LOOK, Line, PASSWORD, Page, TestApp, WEBHOOK_KEY, http};
 
 pub(crate) struct Beside {
     pub(crate) app: Arc<App>,
@@ -116,8 +116,7 @@ pub(crate) async fn called(server: SocketAddr, from: &str, mask: &str) -> String
         "to": { "e164Id": mask }, "from": { "e164Id": from },
     } });
     let url = format!("http://{server}/tropo/transfer?key={WEBHOOK_KEY}");
-    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url).json(&session);
-    let answer = Page::of(request.send().await.unwrap()).await;
+    let answer = Page::of(http().post(url).json(&session).send().await.unwrap()).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.text
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use maskline::domain::phone::PhoneNumber;
@@ -77,6 +78,16 @@ pub(crate) fn grouped(e164: &str) -> String {
     PhoneNumber::from_e164(e164).unwrap().grouped()
 }
 
+/// Sends requests, each over a connection of its own: a server may close a kept one just when the next request is sent.
+/// Made once, as each new one reads all CA certificates of the machine.
+pub(crate) fn http() -> reqwest::Client {
+    static HTTP: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        let client = reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy();
+        client.pool_max_idle_per_host(0).build().unwrap()
+    });
+    HTTP.clone()
+}
+
 #[derive(Clone)]
 pub(crate) struct Client {
     base: String,
@@ -87,8 +98,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(base: String) -> Self {
-        let http = reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
-        Self { base, http, cookies: BTreeMap::new(), extra: vec![] }
+        Self { base, http: http(), cookies: BTreeMap::new(), extra: vec![] }
     }
 
     /// The same browser at another server of the deployment.

@@ -37,7 +37,7 @@ use maskline::{web, worker};
 
 pub(crate) use agreement::agreement;
 pub(crate) use beside::{Beside, called};
-pub(crate) use client::{Client, Page, grouped};
+pub(crate) use client::{Client, Page, grouped, http};
 pub(crate) use database::Database;
 pub(crate) use line::Line;
 pub(crate) use people::Person;
@@ -357,7 +357,7 @@ impl TestApp {
     /// Posts to the webhook as the carrier does.
     pub(crate) async fn webhook(&self, path: &str, body: impl Into<String>) -> Page {
         let url = self.url(&format!("{path}?key={WEBHOOK_KEY}"));
-        let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+        let request = http().post(url).header("content-type", "application/json");
         Page::of(request.body(body.into()).send().await.unwrap()).await
     }
 }

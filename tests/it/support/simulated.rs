@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::OUR_APPLICATION;
+use super::client::http;
 
 pub(crate) struct Simulated {
     pub(crate) base: String,
@@ -19,11 +20,7 @@ pub(crate) struct Simulated {
 
 impl Simulated {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self {
-            base: format!("http://{address}"),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            server: None,
-        }
+        Self { base: format!("http://{address}"), http: http(), server: None }
     }
 
     /// One that calls this server.
