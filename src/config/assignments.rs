@@ -159,7 +159,7 @@ impl Scanner<'_> {
 
     fn single_quoted(&mut self) -> Option<String> {
         let start = self.place()?;
-        while let Some((place, letter)) = self.rest.next() {
+        for (place, letter) in self.rest.by_ref() {
             if letter == '\'' {
                 return Some(self.text[start..place].to_owned());
             }

@@ -71,7 +71,7 @@ thread_local! {
 }
 
 /// Takes the time of each statement of a connection.
-pub(super) fn take_time(event: InstrumentationEvent<'_>) {
+pub(super) fn take_time(event: &InstrumentationEvent<'_>) {
     match event {
         InstrumentationEvent::StartQuery { .. } => BEGUN.set(Some(Instant::now())),
         InstrumentationEvent::FinishQuery { error: Some(_), .. } => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::Connection as _;
-use diesel::connection::SimpleConnection as _;
+use diesel::connection::{InstrumentationEvent, SimpleConnection as _};
 use diesel::r2d2::CustomizeConnection;
 
 use super::error::take_time;
@@ -36,7 +36,7 @@ pub(super) struct Bounded;
 
 impl CustomizeConnection<Connection, diesel::r2d2::Error> for Bounded {
     fn on_acquire(&self, conn: &mut Connection) -> Result<(), diesel::r2d2::Error> {
-        conn.set_instrumentation(take_time);
+        conn.set_instrumentation(|event: InstrumentationEvent<'_>| take_time(&event));
         conn.batch_execute(&format!("{ALWAYS}; {BOUNDED}")).map_err(diesel::r2d2::Error::QueryError)
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn connect_unbounded(url: &str) -> Result<Connection, DbError> {
 pub(super) fn connect(url: &str) -> Result<Connection, DbError> {
     let mut conn =
         Connection::establish(&noticing(url)).map_err(|error| DbError::Unavailable(error.to_string()))?;
-    conn.set_instrumentation(take_time);
+    conn.set_instrumentation(|event: InstrumentationEvent<'_>| take_time(&event));
     Ok(conn)
 }
 
