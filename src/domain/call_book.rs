@@ -193,11 +193,13 @@ struct RefusedInHour {
 }
 
 impl RefusedInHour {
-    fn turn_to(&mut self, at: DateTime<Utc>) {
+    /// Begins the hour of that time, if it is a later one; tells whether the time is of the hour that is counted.
+    fn turn_to(&mut self, at: DateTime<Utc>) -> bool {
         let hour = at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at);
         if hour > self.hour {
             *self = Self { hour, ..Self::default() };
         }
+        hour == self.hour
     }
 }
 
@@ -311,8 +313,8 @@ impl CallBook {
     /// Another server has listed a refused call to the mask.
     pub fn note_listed(&mut self, mask: MaskId, at: DateTime<Utc>) {
         let of_mask = self.refused_in_hour.entry(mask).or_default();
-        of_mask.turn_to(at);
-        of_mask.listed = of_mask.listed.saturating_add(1);
+        let is_of_hour = of_mask.turn_to(at);
+        of_mask.listed = of_mask.listed.saturating_add(u32::from(is_of_hour));
     }
 
     /// The owner of the mask lets a caller in again: what they did until then counts no more.
@@ -455,6 +457,7 @@ mod tests {
     fn past_so_many_refused_calls_an_hour_they_are_counted() {
         let mut book = CallBook::default();
         book.note_listed(MASK, noon());
+        book.note_listed(MASK, noon() - HOUR);
         for _ in 1..LISTED_AN_HOUR {
             assert_eq!(book.list_refused(MASK, noon()), Listed::Yes);
         }
