@@ -15,8 +15,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What others say too much, unless the filter names them.
-const QUIET: &str = "actix_server=warn";
+/// What others say too much, unless the filter names them: among it an error for each request that is no HTTP, which
+/// strangers send as they like.
+const QUIET: &str = "actix_server=warn,actix_http::h1=off";
 
 /// What is logged, and how.
 #[derive(Debug, Clone)]

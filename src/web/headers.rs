@@ -9,7 +9,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 use tracing::Instrument as _;
@@ -53,7 +53,7 @@ pub(super) async fn every_answer(
     let app = request.app_data::<web::Data<App>>().cloned();
     let traffic = request.app_data::<web::Data<Traffic>>().cloned().map(web::Data::into_inner);
     let _under_way = traffic.as_ref().map(Traffic::request);
-    let method = request.method().clone();
+    let method = named(request.method());
     let https = settings.is_some_and(|settings| settings.is_https());
     // At every level, so that each cause in the log has the request's name.
     let span = tracing::error_span!("request", request = %id);
@@ -82,7 +82,7 @@ pub(super) async fn every_answer(
     }
     tracing::info!(
         request = %id,
-        %method,
+        method,
         route = route.as_deref().unwrap_or("unknown"),
         status = status.as_u16(),
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -90,6 +90,12 @@ pub(super) async fn every_answer(
         "answered"
     );
     answered
+}
+
+/// A method as the log names it: a stranger can send any word of any length.
+fn named(method: &Method) -> &'static str {
+    const NAMES: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
+    NAMES.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 /// The same for the carrier, which is no browser. What was answered as it should has only what keeps it from being taken for
