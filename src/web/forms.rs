@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use url::form_urlencoded;
 
 use super::error::PageError;
 use super::{connections, session};
@@ -68,6 +69,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
                 return Err(PageError::Unreadable);
             }
             let text = std::str::from_utf8(&body).map_err(|_| PageError::Unreadable)?;
+            if is_garbled(text) {
+                return Err(PageError::Unreadable);
+            }
             let token = web::Query::<Token>::from_query(text).map_err(|_| PageError::ForeignForm)?;
             if !is_ours(&request, &token.csrf) {
                 return Err(PageError::ForeignForm);
@@ -83,6 +87,12 @@ pub(super) fn foreign_encoding(request: &HttpRequest) -> Option<String> {
     let mut named = request.headers().get_all(CONTENT_ENCODING);
     let foreign = named.find(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))?;
     Some(String::from_utf8_lossy(foreign.as_bytes()).into_owned())
+}
+
+/// Whether escapes stand for bytes that are no text: each is read as U+FFFD, so that two passwords could be the same.
+fn is_garbled(form: &str) -> bool {
+    let has_lost = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+    form_urlencoded::parse(form.as_bytes()).any(|(name, value)| has_lost(&name) || has_lost(&value))
 }
 
 fn is_ours(request: &HttpRequest, shown: &str) -> bool {

@@ -162,6 +162,12 @@ async fn broken_and_endless_forms_are_refused_in_plain_words() {
     for (media, body) in [
         (form, with(b"label=\xff\xfe")),
         (form, b"\x80\x81\x82".to_vec()),
+        // Escapes that are no text: half a letter, a surrogate, Latin-1; in a value, and in a name.
+        (form, with(b"label=%C3")),
+        (form, with(b"label=%ED%A0%80")),
+        (form, with(b"label=Caf%E9")),
+        (form, with(b"l%FFabel=x")),
+        (form, with(b"label=Changed&label=Changed")),
         ("application/json", format!("{{\"csrf\":\"{csrf}\",\"label\":\"Changed\"}}").into_bytes()),
         ("text/plain", with(b"label=Changed")),
         (
@@ -174,7 +180,7 @@ async fn broken_and_endless_forms_are_refused_in_plain_words() {
         assert_eq!(page.status, 400, "{media}: {}", page.text);
         assert!(page.words().contains("We could not read that"), "{}", page.words());
     }
-    // Escapes that are no text, a token twice, and a query that is no number.
+    // A token twice, and a query that is no number.
     let page = raw(&ada, &label, form, with(format!("csrf={csrf}&label=Changed").as_bytes())).await;
     assert!([400, 403].contains(&page.status), "{}", page.status);
     let page = ada.get(&format!("{mask}?page=many")).await;
