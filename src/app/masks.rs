@@ -7,8 +7,10 @@ use super::quotas::{MaskLimit, room_to_buy, room_to_restore};
 use super::servers::Reach;
 use crate::db::audit::{self, Actor};
 use crate::db::operations::{self, Kind};
+use crate::db::rates::{self, Rule};
 use crate::db::{Connection, DbError, masks, numbers, users};
 use crate::domain::ids::{MaskId, NumberId, OperationId, UserId};
+use crate::domain::limits::Rate;
 use crate::domain::mask::{LabelTooLong, Mask, MaskState, StoppedBy, WrongState, label};
 use crate::failpoint;
 use crate::seal::Place;
@@ -85,10 +87,20 @@ pub enum ChangeError {
     /// A limit.
     #[error("a limit of masks was reached")]
     Limit(MaskLimit),
+    /// The user's masks were changed too often.
+    #[error("masks were changed too often")]
+    TooOften {
+        /// When they can be changed again.
+        until: DateTime<Utc>,
+    },
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
 }
+
+/// How often a user's masks can be named, resumed and restored in an hour: each change is kept, and made known to every
+/// server. What stops calls, a pause or a revoke, is always possible.
+const CHANGES_AN_HOUR: u32 = 100;
 
 /// What its owner reads of a mask that they cancelled, and of one whose number went before it was set up.
 const CANCELLED: &str = "You cancelled it before it was set up.";
@@ -150,11 +162,12 @@ impl App {
 
     /// Changes what the mask is called.
     pub async fn label_mask(&self, user: UserId, id: MaskId, text: &str) -> Result<(), ChangeError> {
-        let (label, now) = (label(text)?, self.now());
+        let (label, now, rule) = (label(text)?, self.now(), self.changes(user));
         let work = move |conn: &mut _| {
             if !masks::set_label(conn, user, id, &label)? {
                 return Err(ChangeError::NotFound);
             }
+            count_change(conn, rule, now)?;
             Ok(audit::write(conn, now, Actor::User(user), "mask labelled", id.0, "")?)
         };
         self.db.transaction(work).await
@@ -209,7 +222,7 @@ impl App {
         id: MaskId,
         onto: Option<NumberId>,
     ) -> Result<Reach, ChangeError> {
-        let (now, limits) = (self.now(), self.settings.limits.clone());
+        let (now, limits, rule) = (self.now(), self.settings.limits.clone(), self.changes(user));
         failpoint::here("restore-begun");
         let work = move |conn: &mut _| {
             users::lock(conn, user)?;
@@ -220,6 +233,7 @@ impl App {
             stored.verified_at.ok_or(ChangeError::NoNumber)?;
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
             let state = mask.restore(now)?;
+            count_change(conn, rule, now)?;
             room_to_restore(conn, user, &limits, now)?.map_err(ChangeError::Limit)?;
             if !operations::withdraw_release(conn, id, now)? {
                 return Err(WrongState::NotResting.into());
@@ -235,6 +249,10 @@ impl App {
         Ok(self.reached().await)
     }
 
+    fn changes(&self, user: UserId) -> Rule {
+        self.rule("changes of masks", &user.to_string(), Rate::per_hour(CHANGES_AN_HOUR))
+    }
+
     async fn change(
         &self,
         user: UserId,
@@ -242,11 +260,14 @@ impl App {
         action: &'static str,
         step: impl FnOnce(&Mask) -> Result<MaskState, WrongState> + Send + 'static,
     ) -> Result<Reach, ChangeError> {
-        let now = self.now();
+        let (now, rule) = (self.now(), self.changes(user));
         let work = move |conn: &mut _| {
             let mask = masks::find_to_change(conn, user, id)?.ok_or(ChangeError::NotFound)?;
             let state = step(&mask)?;
             if state != mask.state {
+                if state == MaskState::Active {
+                    count_change(conn, rule, now)?;
+                }
                 masks::set_state(conn, id, &state, now)?;
                 audit::write(conn, now, Actor::User(user), action, id.0, "")?;
             }
@@ -255,6 +276,11 @@ impl App {
         self.db.transaction(work).await?;
         Ok(self.reached().await)
     }
+}
+
+/// Counts a change of a mask that is held: always in this order, so that two do not wait for each other.
+fn count_change(conn: &mut Connection, rule: Rule, now: DateTime<Utc>) -> Result<(), ChangeError> {
+    rates::take(conn, &[rule], now)?.map_err(|exceeded| ChangeError::TooOften { until: exceeded.until })
 }
 
 /// Whether a form's token has only what may stand in an address: ours do, and no other byte reaches a query.

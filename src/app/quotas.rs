@@ -11,6 +11,9 @@ use crate::domain::limits::Limits;
 use crate::domain::phone::Country;
 use crate::domain::stop::{Spending, stops_purchases};
 
+/// How many masks of a user may come to nothing in an hour.
+const IN_VAIN: u32 = 20;
+
 /// A limit of masks, with its figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaskLimit {
@@ -20,6 +23,8 @@ pub enum MaskLimit {
     Day(u32),
     /// Of the user's, in 30 days.
     Month(u32),
+    /// Of the user's that failed or were cancelled, in an hour: each is a row, and may be work for the carrier.
+    InVain(u32),
     /// Of the whole house, alive at once.
     HouseAlive,
     /// Of the whole house, in an hour.
@@ -48,7 +53,9 @@ impl App {
             MaskLimit::SpendMonth => {
                 return Ok(midnight(first_of_month(today).checked_add_months(Months::new(1))));
             }
-            MaskLimit::Alive(_) | MaskLimit::HouseAlive | MaskLimit::Stopped => return Ok(None),
+            MaskLimit::Alive(_) | MaskLimit::InVain(_) | MaskLimit::HouseAlive | MaskLimit::Stopped => {
+                return Ok(None);
+            }
         };
         let wished = self.db.transaction(move |conn| review::nth_newest_wish(conn, whose, most)).await?;
         Ok(wished.map(|wished: DateTime<Utc>| wished + within))
@@ -101,6 +108,7 @@ pub(super) fn room_to_buy(
         (full(counts.user_alive, alive), MaskLimit::Alive(alive)),
         (full(counts.user_day, day), MaskLimit::Day(day)),
         (full(counts.user_month, month), MaskLimit::Month(month)),
+        (full(counts.user_in_vain, IN_VAIN), MaskLimit::InVain(IN_VAIN)),
         (full(counts.all_alive, all_alive), MaskLimit::HouseAlive),
         (full(counts.all_hour, all_hour), MaskLimit::HouseHour),
     ];

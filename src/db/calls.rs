@@ -175,7 +175,7 @@ pub fn log(conn: &mut Connection, mask: MaskId, page: i64) -> Result<(Vec<Logged
          ORDER BY received_at DESC, id LIMIT {PAGE} OFFSET $2"
     ))
     .bind::<SqlUuid, _>(mask.0)
-    .bind::<BigInt, _>(page.max(0) * PAGE)
+    .bind::<BigInt, _>(super::start_of(page, PAGE, total.figure))
     .load(conn)?;
     Ok((rows.into_iter().map(LoggedCall::try_from).collect::<Result<_, DbError>>()?, total.figure))
 }

@@ -218,7 +218,7 @@ pub fn list(
     let total = listed().count().get_result(conn)?;
     let rows = listed()
         .order((masks::requested_at.desc(), masks::id))
-        .offset(page.max(0) * size)
+        .offset(super::start_of(page, size, total))
         .limit(size)
         .select(Row::as_select())
         .load(conn)?;
@@ -327,6 +327,8 @@ pub struct Counts {
     pub user_day: i64,
     /// The user's wishes of the last 30 days that did not fail.
     pub user_month: i64,
+    /// The user's wishes of the last hour that failed or were cancelled.
+    pub user_in_vain: i64,
     /// Everybody's, alive.
     pub all_alive: i64,
     /// Everybody's wishes of the last hour that did not fail.
@@ -341,6 +343,9 @@ pub fn hold_counts(conn: &mut Connection) -> Result<(), DbError> {
 /// Counts masks; nobody else counts until the end of the transaction.
 pub fn count(conn: &mut Connection, user: UserId, now: DateTime<Utc>) -> Result<Counts, DbError> {
     hold_counts(conn)?;
+    let of_user = masks::user_id.eq(user.0).and(masks::requested_at.gt(now - TimeDelta::hours(1)));
+    let user_in_vain =
+        masks::table.filter(of_user.and(masks::state.eq("failed"))).count().get_result(conn)?;
     let mut since = |of: Option<UserId>, time: Option<DateTime<Utc>>| -> Result<i64, DbError> {
         let mut query = masks::table.select(count_star()).into_boxed();
         if let Some(of) = of {
@@ -356,6 +361,7 @@ pub fn count(conn: &mut Connection, user: UserId, now: DateTime<Utc>) -> Result<
         user_alive: since(Some(user), None)?,
         user_day: since(Some(user), Some(now - TimeDelta::days(1)))?,
         user_month: since(Some(user), Some(now - TimeDelta::days(30)))?,
+        user_in_vain,
         all_alive: since(None, None)?,
         all_hour: since(None, Some(now - TimeDelta::hours(1)))?,
     })

@@ -204,6 +204,11 @@ pub fn execute(url: &str, statement: &str) -> Result<(), DbError> {
 /// How many rows one call of a `forget` deletes at most, so that it is done well before a statement's time is up.
 pub const BATCH: usize = 5_000;
 
+/// Where a page (from 0) begins in a list of `total` rows; one that is not there is the last.
+fn start_of(page: i64, size: i64, total: i64) -> i64 {
+    page.clamp(0, (total - 1).max(0) / size) * size
+}
+
 /// A pattern of LIKE for what holds the text.
 fn contains(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))

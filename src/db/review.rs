@@ -81,7 +81,7 @@ pub fn search(
     let total = filtered().select(count_star()).first(conn)?;
     let rows: Vec<(Row, String)> = filtered()
         .order((masks::requested_at.desc(), masks::id))
-        .offset(search.page.max(0) * PAGE)
+        .offset(super::start_of(search.page, PAGE, total))
         .limit(PAGE)
         .select((Row::as_select(), users::email))
         .load(conn)?;

@@ -56,8 +56,12 @@ pub const PAGE: i64 = 20;
 pub fn search(conn: &mut Connection, text: &str, page: i64) -> Result<(Vec<User>, i64), DbError> {
     let filtered = || users::table.filter(users::email.like(super::contains(text)));
     let total = filtered().count().get_result(conn)?;
-    let rows: Vec<Row> =
-        filtered().order(users::email).offset(page.max(0) * PAGE).limit(PAGE).select(COLUMNS).load(conn)?;
+    let rows: Vec<Row> = filtered()
+        .order(users::email)
+        .offset(super::start_of(page, PAGE, total))
+        .limit(PAGE)
+        .select(COLUMNS)
+        .load(conn)?;
     Ok((rows.into_iter().map(user).collect::<Result<_, _>>()?, total))
 }
 

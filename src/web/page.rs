@@ -1,8 +1,13 @@
 //! What every page shows, and how times, numbers and errors of forms are put into words.
 
+use std::num::{IntErrorKind, ParseIntError};
+use std::str::FromStr;
+
 use askama::Template;
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use chrono_tz::Tz;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::assets;
 use crate::app::numbers::OwnNumber;
@@ -208,6 +213,45 @@ pub(super) fn thousands(count: i64) -> String {
     shown
 }
 
+/// Which page of a list an address asks for, from 1. A number that is too large for any list is the last page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PageNumber(i64);
+
+impl PageNumber {
+    /// More pages than any list has, few enough to be counted with.
+    const MOST: i64 = 1_000_000_000;
+
+    /// The number, from 1.
+    pub(super) fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl Default for PageNumber {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl FromStr for PageNumber {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let number = match text.parse::<i64>() {
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => Self::MOST,
+            Err(error) if *error.kind() == IntErrorKind::NegOverflow => 1,
+            number => number?,
+        };
+        Ok(Self(number.clamp(1, Self::MOST)))
+    }
+}
+
+impl<'de> Deserialize<'de> for PageNumber {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        String::deserialize(source)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// Links to the pages before and behind.
 pub(super) struct Pages {
     pub(super) words: String,
@@ -215,8 +259,10 @@ pub(super) struct Pages {
     pub(super) older: Option<String>,
 }
 
-/// Links around page `page` (from 1) of `total` things, `size` to a page; `href` makes the address of a page.
+/// Links around page `page` (from 1; one that is not there is the last) of `total` things, `size` to a page; `href` makes
+/// the address of a page.
 pub(super) fn pages(what: &str, page: i64, size: i64, total: i64, href: impl Fn(i64) -> String) -> Pages {
+    let page = page.min((total - 1).max(0) / size + 1);
     let (first, last) = ((page - 1) * size + 1, (page * size).min(total));
     Pages {
         words: if total > size { format!("{what} {first} to {last} of {total}") } else { String::new() },
@@ -259,6 +305,27 @@ mod tests {
     fn counts_have_a_comma_before_each_thousand() {
         let counts = [0, 999, 1_000, 97_970, 1_000_000, -1_234];
         assert_eq!(counts.map(thousands), ["0", "999", "1,000", "97,970", "1,000,000", "-1,234"]);
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_the_last() {
+        let links = |text: &str| {
+            let page = text.parse::<PageNumber>().unwrap().get();
+            let Pages { words, newer, older } = pages("Masks", page, 20, 45, |page| page.to_string());
+            (words, newer.unwrap_or_default(), older.unwrap_or_default())
+        };
+        let pages = |words: &str, newer: &str, older: &str| (words.into(), newer.into(), older.into());
+        for text in ["1", "0", "-7", "-99999999999999999999"] {
+            assert_eq!(links(text), pages("Masks 1 to 20 of 45", "", "2"), "{text}");
+        }
+        for text in ["3", "4", "9223372036854775807", "99999999999999999999"] {
+            assert_eq!(links(text), pages("Masks 41 to 45 of 45", "2", ""), "{text}");
+        }
+        for text in ["", "many", "1e3", "0x1", "1.5", " 1"] {
+            assert!(text.parse::<PageNumber>().is_err(), "{text:?}");
+        }
+        let none = super::pages("Masks", 7, 20, 0, |page| page.to_string());
+        assert!(none.words.is_empty() && none.newer.is_none() && none.older.is_none());
     }
 
     #[test]

@@ -52,6 +52,23 @@ async fn what_was_not_asked_for_yet_is_withdrawn_and_the_quota_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wishes_and_cancels_in_turns_come_to_an_end() {
+    let (app, mut ada, number, mut path) = wished().await;
+    for _ in 1..20 {
+        assert_eq!(cancel(&mut ada, &path).await.location(), path);
+        path = ada.wish(&number, &[("area", "same")]).await.location();
+    }
+    assert_eq!(cancel(&mut ada, &path).await.location(), path);
+    let page = ada.wish(&number, &[("area", "same")]).await;
+    assert_eq!(page.status, 422, "{}", page.words());
+    let words = "You asked for 20 masks within an hour that came to nothing.";
+    assert!(page.words().contains(words), "{}", page.words());
+    assert_eq!(app.database.count("masks").await, 20);
+    app.clock.advance(TimeDelta::minutes(61));
+    assert_eq!(ada.wish(&number, &[("area", "same")]).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_was_about_to_choose_a_number_for_it_does_not_ask_for_it() {
     let (app, mut ada, _, path) = wished().await;
     app.simulator

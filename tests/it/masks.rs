@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use maskline::domain::ids::{MaskId, UserId};
 use maskline::domain::limits::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -279,6 +280,24 @@ async fn labels_are_kept_as_they_can_be_shown() {
     assert_eq!(app.simulator.call(CALLER, &mask, "answered", 5).await["heard"], json!([]));
     ada.submit(&path, &format!("{path}/label"), &[("label", "")]).await;
     assert!(ada.get(&path).await.words().contains("Unnamed mask"));
+
+    // Each name is kept and made known, so there is an end to it; what stops calls can always be done.
+    let id = async |column| app.database.one(&format!("SELECT {column} FROM masks")).await.parse().unwrap();
+    let (user, mask) = (UserId(id("user_id").await), MaskId(id("id").await));
+    let mut names = 0;
+    while app.app.label_mask(user, mask, "Another").await.is_ok() {
+        names += 1;
+        assert!(names <= 100, "there is no end to it");
+    }
+    let refused = ada.submit(&path, &format!("{path}/label"), &[("label", "One more")]).await;
+    assert_eq!(refused.status, 429, "{}", refused.words());
+    assert!(refused.words().contains("You can change them again in 1 hour."), "{}", refused.words());
+    assert_eq!(ada.submit(&path, &format!("{path}/pause"), &[]).await.location(), path);
+    assert_eq!(ada.submit(&path, &format!("{path}/resumption"), &[]).await.status, 429);
+    assert_eq!(ada.submit(&path, &format!("{path}/revocation"), &[]).await.location(), path);
+    assert_eq!(ada.submit(&path, &format!("{path}/restoration"), &[]).await.status, 429);
+    app.clock.advance(TimeDelta::minutes(61));
+    assert_eq!(ada.submit(&path, &format!("{path}/restoration"), &[]).await.location(), path);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -286,7 +286,7 @@ fn limit_words(limit: MaskLimit) -> &'static str {
         MaskLimit::HouseAlive | MaskLimit::HouseHour => {
             "The number is not bought back: there are as many masks as there may be in all."
         }
-        MaskLimit::Alive(_) | MaskLimit::Day(_) | MaskLimit::Month(_) => {
+        MaskLimit::Alive(_) | MaskLimit::Day(_) | MaskLimit::Month(_) | MaskLimit::InVain(_) => {
             "The number is not bought back: its owner has as many masks as they may. You can give them more under Users."
         }
     }

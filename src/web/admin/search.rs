@@ -9,6 +9,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::web::flash::Flash;
 use crate::web::guard::Admin;
+use crate::web::page::PageNumber;
 
 /// The longest text that is searched for, in characters.
 const LONGEST: usize = 254;
@@ -30,7 +31,8 @@ pub(in crate::web) struct ListQuery {
     search: String,
     #[serde(default)]
     pub(super) state: String,
-    page: Option<i64>,
+    #[serde(default)]
+    page: PageNumber,
 }
 
 impl ListQuery {
@@ -44,7 +46,7 @@ impl ListQuery {
 
     /// The page of the list, from 1.
     pub(super) fn page(&self) -> i64 {
-        self.page.unwrap_or(1).clamp(1, 1_000_000)
+        self.page.get()
     }
 
     /// The address of another page of the same search.

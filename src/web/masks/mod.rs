@@ -14,8 +14,8 @@ pub(super) use self::show::{label, show};
 use super::error::PageError;
 use super::flash::Flash;
 use super::forms::Form;
-use super::guard::{SignedIn, shown, shown_again};
-use super::page::{Errors, Moment, Number, Page, Pages, moment, pages};
+use super::guard::{SignedIn, shown, shown_again, shown_for_later};
+use super::page::{Errors, Moment, Number, Page, PageNumber, Pages, moment, pages, wait};
 use super::sign_in::Nothing;
 use crate::app::masks::ChangeError;
 use crate::app::numbers::OwnNumber;
@@ -97,7 +97,8 @@ struct IndexPage {
 
 #[derive(Deserialize)]
 pub(super) struct IndexQuery {
-    page: Option<i64>,
+    #[serde(default)]
+    page: PageNumber,
 }
 
 pub(super) async fn index(
@@ -105,7 +106,7 @@ pub(super) async fn index(
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
     let (app, user) = (signed_in.app(), signed_in.user.id);
-    let number_of_page = query.page.unwrap_or(1).clamp(1, 1_000);
+    let number_of_page = query.page.get();
     let (numbers, list) = (app.numbers(user).await?, app.masks(user, number_of_page - 1).await?);
     let steps = first_steps(&numbers, &list);
     let proved = numbers.iter().filter(|number| number.verified).count();
@@ -167,6 +168,9 @@ async fn limit_words(signed_in: &SignedIn, limit: MaskLimit) -> Result<String, P
         MaskLimit::HouseHour => {
             format!("This service has set up as many masks within an hour as it may.{next}")
         }
+        MaskLimit::InVain(most) => format!(
+            "You asked for {most} masks within an hour that came to nothing. Please try again in an hour."
+        ),
         MaskLimit::SpendDay | MaskLimit::SpendMonth => {
             format!("This service has spent as much as it may for now.{next}")
         }
@@ -252,6 +256,13 @@ async fn changed_or_told(
             "The number it led to is gone. Prove a number first, then bring the mask back onto it.".to_owned()
         }
         Err(ChangeError::Limit(limit)) => limit_words(signed_in, limit).await?,
+        Err(ChangeError::TooOften { until }) => {
+            let now = signed_in.app().now();
+            let error =
+                format!("You changed your masks very often. You can change them again {}.", wait(until, now));
+            let page = show_page(signed_in, id, 1, Errors::one("mask-now", error)).await?;
+            return shown_for_later(&page, until - now);
+        }
     };
     shown_again(&show_page(signed_in, id, 1, Errors::one("mask-now", error)).await?)
 }

@@ -21,7 +21,8 @@ use crate::web::flash::Flash;
 use crate::web::forms::Form;
 use crate::web::guard::{SignedIn, shown, shown_again};
 use crate::web::page::{
-    Errors, Moment, Number, Page, Pages, duration, in_words_of_day, moment, moment_of_call, pages, thousands,
+    Errors, Moment, Number, Page, PageNumber, Pages, duration, in_words_of_day, moment, moment_of_call,
+    pages, thousands,
 };
 
 /// Over how many days a mask's calls are drawn.
@@ -84,7 +85,8 @@ pub(super) struct ShowPage {
 
 #[derive(Deserialize)]
 pub(in crate::web) struct PageQuery {
-    page: Option<i64>,
+    #[serde(default)]
+    page: PageNumber,
 }
 
 pub(super) async fn show_page(
@@ -94,7 +96,6 @@ pub(super) async fn show_page(
     errors: Errors,
 ) -> Result<ShowPage, PageError> {
     let (app, zone, now) = (signed_in.app(), signed_in.zone(), signed_in.app().now());
-    let page = page.clamp(1, 1_000_000);
     let found = app.shown_mask(signed_in.user.id, id, page - 1, zone).await?.ok_or(PageError::NotFound)?;
     let resting = matches!(found.mask.state, MaskState::Resting { .. });
     let restore_onto =
@@ -291,7 +292,7 @@ pub(in crate::web) async fn show(
     id: web::Path<Uuid>,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, PageError> {
-    shown(&show_page(&signed_in, MaskId(*id), query.page.unwrap_or(1), Errors::default()).await?)
+    shown(&show_page(&signed_in, MaskId(*id), query.page.get(), Errors::default()).await?)
 }
 
 #[derive(Deserialize)]
