@@ -1,7 +1,7 @@
 //! As which user PostgreSQL runs: as ourselves, or, as it refuses root, as somebody without privileges.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -62,6 +62,14 @@ impl Account {
     /// Gives a directory of ours to this user.
     pub(super) fn give(&self, directory: &Path) -> std::io::Result<()> {
         if self.differs() { chown(directory, Some(self.uid), Some(self.gid)) } else { Ok(()) }
+    }
+
+    /// Lets this user read a file of ours that nobody else reads (mode 0640).
+    pub(super) fn share(&self, file: &Path) -> std::io::Result<()> {
+        if self.differs() {
+            chown(file, None, Some(self.gid))?;
+        }
+        fs::set_permissions(file, Permissions::from_mode(0o640))
     }
 
     /// Whether this user can reach a directory and write into it.

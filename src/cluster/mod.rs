@@ -63,6 +63,7 @@ pub fn start(settings: &Settings) -> Result<Cluster, ClusterError> {
     let directory = place::directory(&settings.directory, &account)?;
     let settings = Settings { directory, ..settings.clone() };
     let (place, _turn) = Place::find(&settings, &account)?;
+    place.hide_files(&account)?;
     let sign = Use::begin(&place.users())?;
     let programs = Programs::find(&place.data())?;
     let server = Server::new(account, programs, place, &settings);

@@ -136,6 +136,17 @@ impl Place {
         self.socket.join(format!(".s.PGSQL.{PORT}"))
     }
 
+    /// Takes files of ours out of the sight of others where an earlier version has left them there.
+    pub(super) fn hide_files(&self, account: &Account) -> Result<(), ClusterError> {
+        for file in fs::read_dir(&self.base).map_err(ClusterError::at(&self.base))?.flatten() {
+            let found = file.metadata().map_err(ClusterError::at(file.path()))?;
+            if found.is_file() && found.uid() == account.ours && found.mode() & 0o027 != 0 {
+                account.share(&file.path()).map_err(ClusterError::at(file.path()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what has been renamed or made in the directory last through a loss of power.
     pub(super) fn sync(&self) -> std::io::Result<()> {
         fs::File::open(&self.base)?.sync_all()
@@ -198,7 +209,9 @@ fn new_places(wish: &Path, account: &Account) -> [Option<PathBuf>; 2] {
 
 fn note(wish: &Path, elsewhere: &Path) -> Result<(), ClusterError> {
     let note = wish.join(NOTE);
-    fs::write(&note, elsewhere.as_os_str().as_bytes()).map_err(ClusterError::at(&note))
+    let written = fs::write(&note, elsewhere.as_os_str().as_bytes())
+        .and_then(|()| fs::set_permissions(&note, Permissions::from_mode(0o640)));
+    written.map_err(ClusterError::at(&note))
 }
 
 /// A directory that was not there before: the first number after its name that is free.

@@ -2,10 +2,10 @@
 //!
 //! Whoever calls these holds the turn, except to ask for the state.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -202,7 +202,7 @@ impl Server {
         let users = format!("maskline \"{}\" {ROLE}\nmaskline root {ROLE}\n", self.account.name);
         for (path, text) in [(&access, format!("local all {ROLE} peer map=maskline\n")), (&names, users)] {
             fs::write(path, text).map_err(ClusterError::at(path))?;
-            fs::set_permissions(path, Permissions::from_mode(0o644)).map_err(ClusterError::at(path))?;
+            self.account.share(path).map_err(ClusterError::at(path))?;
         }
         Ok(())
     }
@@ -226,7 +226,9 @@ impl Server {
         if fs::metadata(&log).is_ok_and(|found| found.len() > LARGE_LOG) {
             fs::rename(&log, log.with_extension("before")).map_err(ClusterError::at(&log))?;
         }
-        let file = OpenOptions::new().append(true).create(true).open(&log).map_err(ClusterError::at(&log))?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o640);
+        let file = options.open(&log).map_err(ClusterError::at(&log))?;
         file.metadata().map(|found| found.len()).map_err(ClusterError::at(&log))
     }
 

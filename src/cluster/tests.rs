@@ -118,8 +118,16 @@ fn keeps_what_was_stored_and_runs_only_while_used() {
     query(&first, "create table stored as select 'kept' as text");
     drop(first);
     assert!(!runs(&settings.directory.join("data")));
+    // What PostgreSQL says, and who may connect, is not for other users of the machine.
+    fs::set_permissions(settings.directory.join("log"), Permissions::from_mode(0o644)).unwrap();
 
     let second = start(&settings).unwrap();
+    let entries = fs::read_dir(&settings.directory).unwrap().map(Result::unwrap);
+    let files: Vec<_> = entries.filter(|entry| entry.file_type().unwrap().is_file()).collect();
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().mode() & 0o137, 0, "{file:?}");
+    }
     assert_eq!(query(&second, "select text from stored"), "kept");
     assert_eq!(query(&second, "show fsync"), "on");
     assert_eq!(query(&second, "show server_encoding"), "UTF8");

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -65,7 +66,7 @@ pub(super) fn unused(path: &Path) -> bool {
 fn open(path: &Path) -> Result<File, ClusterError> {
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            OpenOptions::new().read(true).append(true).create(true).open(path)
+            OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)
         }
         opened => opened,
     }

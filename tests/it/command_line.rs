@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use maskline::clock::Clock;
@@ -153,7 +152,7 @@ async fn whoever_is_killed_the_next_start_or_the_server_itself_mends_it() {
 }
 
 /// What a server needs beside its database.
-fn settings(key: &str) -> Vec<(&str, &str)> {
+pub(crate) fn settings(key: &str) -> Vec<(&str, &str)> {
     vec![
         ("MASKLINE_SECRET_KEY", key),
         ("TROPO_URL", "http://127.0.0.1:9/v1/"),
@@ -362,19 +361,10 @@ echo 'hostssl all all 127.0.0.1/32 scram-sha-256' >data/pg_hba.conf
 exec "$programs/postgres" -D data -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
     -c ssl=on -c ssl_cert_file="$1/certificate.pem" -c ssl_key_file="$1/key.pem""#;
 
-/// A database of somebody else, which is reached by TCP and TLS alone; where we are root, PostgreSQL wants another user.
+/// A database of somebody else, which is reached by TCP and TLS alone.
 async fn remote(house: &Installation, port: u16) -> Running {
-    let folder = house.path("remote");
-    fs::create_dir(&folder).unwrap();
+    let (folder, mut command) = house.without_root("remote", REMOTE, &[&port.to_string()]);
     fs::write(folder.join("password"), SECRET).unwrap();
-    let mut command = house.bare("sh");
-    command.args(["-c", REMOTE, "sh", folder.to_str().unwrap(), &port.to_string()]);
-    if fs::metadata(&folder).unwrap().uid() == 0 {
-        let id = |which| typed(house, &format!("id {which} postgres")).trim().parse::<u32>().unwrap();
-        let (user, group) = (id("-u"), id("-g"));
-        chown(&folder, Some(user), Some(group)).unwrap();
-        command.uid(user).gid(group);
-    }
     let mut running = Running::start(&mut command);
     running.until("ready to accept connections").await;
     running

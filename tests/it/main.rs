@@ -16,6 +16,7 @@ mod code_delivery;
 mod command_line;
 mod devices;
 mod dump;
+mod foreign;
 mod forms;
 mod handover;
 mod keys;

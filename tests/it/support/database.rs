@@ -28,7 +28,7 @@ pub(crate) struct Database {
 impl Database {
     /// A migrated database.
     pub(crate) async fn create() -> Self {
-        Self::copy_of("template_of_tests").await
+        Self::made("TEMPLATE template_of_tests").await
     }
 
     /// A migrated database in a cluster of a test's own.
@@ -46,13 +46,14 @@ impl Database {
 
     /// A database without tables.
     pub(crate) async fn empty() -> Self {
-        Self::copy_of("template0").await
+        Self::made("TEMPLATE template0").await
     }
 
-    async fn copy_of(template: &'static str) -> Self {
+    /// A database that is made with these options of `CREATE DATABASE`.
+    pub(crate) async fn made(options: &'static str) -> Self {
         tokio::task::spawn_blocking(move || {
             let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-            let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+            let statement = format!("CREATE DATABASE {name} {options}");
             db::execute(&CLUSTER.url("postgres"), &statement).unwrap();
             Self { url: CLUSTER.url(&name), looking: Arc::default() }
         })

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -43,6 +44,25 @@ impl Installation {
             }
         }
         command
+    }
+
+    /// A folder, and a script with arguments that is run there as somebody who is not root, as PostgreSQL and its kin
+    /// want it: where we are root, as PostgreSQL's own user.
+    pub(crate) fn without_root(&self, name: &str, script: &str, arguments: &[&str]) -> (PathBuf, Command) {
+        let folder = self.path(name);
+        fs::create_dir(&folder).unwrap();
+        let mut command = self.bare("sh");
+        command.args(["-c", script, "sh", folder.to_str().unwrap()]).args(arguments);
+        if fs::metadata(&folder).unwrap().uid() == 0 {
+            let id = |which| {
+                let output = self.bare("id").args([which, "postgres"]).output().unwrap();
+                String::from_utf8(output.stdout).unwrap().trim().parse::<u32>().unwrap()
+            };
+            let (user, group) = (id("-u"), id("-g"));
+            chown(&folder, Some(user), Some(group)).unwrap();
+            command.uid(user).gid(group);
+        }
+        (folder, command)
     }
 
     /// Starts the program.
