@@ -63,7 +63,7 @@ async fn settings_of_a_database_that_are_in_the_way_do_not_count_in_our_sessions
     assert_eq!(migrated.0, Some(0), "{}", migrated.1);
 }
 
-/// Becomes a PgBouncer before a PostgreSQL on a socket, with a database for each way of pooling.
+/// Becomes a pooler before a PostgreSQL on a socket, with a database for each way of pooling.
 const POOLER: &str = r#"set -e
 cd "$1"
 for mode in session transaction statement; do
@@ -74,7 +74,7 @@ printf 'listen_addr=127.0.0.1\nlisten_port=%s\nunix_socket_dir=\nauth_type=any\n
 PATH="$PATH:/usr/sbin"
 exec pgbouncer pgbouncer.ini"#;
 
-/// A PgBouncer before a database; the answer is its address.
+/// A pooler before a database, and its address.
 async fn pooler(house: &Installation, database: &Database) -> (Running, String) {
     let field = |name: &str| {
         let mut fields = database.url.split_once('?').unwrap().1.split('&');
