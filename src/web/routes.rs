@@ -70,14 +70,27 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/admin/servers/{id}/removal", &["POST"]),
 ];
 
+/// The carrier's: the handlers look at the key and the method themselves, so that all else looks alike. It follows no
+/// redirect, so a slash at the end does no harm.
+fn carriers(service: &mut web::ServiceConfig) {
+    service.service(
+        web::scope("/tropo")
+            .wrap(from_fn(headers::every_answer_to_carrier))
+            .service(web::resource(["/transfer", "/transfer/"]).to(tropo::transfer))
+            .service(web::resource(["/message", "/message/"]).to(tropo::message))
+            .service(web::resource(["/calls/{call}/{event}", "/calls/{call}/{event}/"]).to(tropo::call_event))
+            .service(web::resource(["/codes/{code}/{event}", "/codes/{code}/{event}/"]).to(tropo::code_event))
+            .default_service(web::to(tropo::nothing)),
+    );
+}
+
 /// Where everybody comes in.
 pub(super) fn routes(service: &mut web::ServiceConfig, app: &web::Data<App>, settings: &Settings) {
     service.configure(carriers).service(
         web::scope("")
             .wrap(from_fn(headers::every_answer))
-            // Anything that asks whether we live, and files that are the same for everybody: no cookies here.
-            .route("/healthz", page().to(health::healthz))
-            .route("/readyz", page().to(health::readyz))
+            // Files that are the same for everybody: no cookies here.
+            .configure(liveness)
             .route("/static/{name}", page().to(assets::file))
             .route("/favicon.ico", page().to(assets::favicon))
             .route("/.well-known/change-password", page().to(account::where_passwords_change))
@@ -97,24 +110,14 @@ pub(super) fn carriers_alone(service: &mut web::ServiceConfig) {
     service.configure(carriers).service(
         web::scope("")
             .wrap(from_fn(headers::every_answer))
-            .route("/healthz", page().to(health::healthz))
-            .route("/readyz", page().to(health::readyz))
+            .configure(liveness)
             .default_service(web::to(tropo::nothing)),
     );
 }
 
-/// The carrier's: the handlers look at the key and the method themselves, so that all else looks alike. It follows no
-/// redirect, so a slash at the end does no harm.
-fn carriers(service: &mut web::ServiceConfig) {
-    service.service(
-        web::scope("/tropo")
-            .wrap(from_fn(headers::every_answer_to_carrier))
-            .service(web::resource(["/transfer", "/transfer/"]).to(tropo::transfer))
-            .service(web::resource(["/message", "/message/"]).to(tropo::message))
-            .service(web::resource(["/calls/{call}/{event}", "/calls/{call}/{event}/"]).to(tropo::call_event))
-            .service(web::resource(["/codes/{code}/{event}", "/codes/{code}/{event}/"]).to(tropo::code_event))
-            .default_service(web::to(tropo::nothing)),
-    );
+/// For whoever asks whether we live.
+fn liveness(service: &mut web::ServiceConfig) {
+    service.route("/healthz", page().to(health::healthz)).route("/readyz", page().to(health::readyz));
 }
 
 fn pages(service: &mut web::ServiceConfig) {
