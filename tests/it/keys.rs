@@ -180,7 +180,7 @@ async fn keys_change_step_by_step_and_nothing_is_lost_or_doubled() {
 
     // The old key is dropped: first by one server, then by the other.
     let late = house.run(&["keys", "status"], &settings(&app.database, &keys.turned)).await;
-    assert!(late.out.contains("key 1: numbers 0, callers 1. They need it"), "{}", late.out);
+    assert!(late.out.contains("key 1: numbers 0, callers 1, letters 0. They need it"), "{}", late.out);
     let rotated = house.run(&["keys", "rotate"], &settings(&app.database, &keys.turned)).await;
     assert_eq!(rotated.code, Some(0), "{}\n{}", rotated.out, rotated.err);
     let dropped = Beside::start(&app, &keys.dropped, |_| {}).await;
@@ -237,7 +237,7 @@ async fn a_change_that_is_killed_in_the_middle_goes_on_where_it_was() {
 
     app.database.execute("DROP TRIGGER stuck ON calls; DROP FUNCTION stuck").await;
     let status = house.run(&["keys", "status"], &settings).await;
-    assert!(status.out.contains("key 1: numbers 0, callers 200. They need it"), "{}", status.out);
+    assert!(status.out.contains("key 1: numbers 0, callers 200, letters 0. They need it"), "{}", status.out);
     let resumed = house.run(&["keys", "rotate"], &settings).await;
     assert_eq!(resumed.code, Some(0), "{}\n{}", resumed.out, resumed.err);
     assert!(resumed.err.contains("callers: 1201 looked at, 200 sealed again"), "{}", resumed.err);
@@ -278,7 +278,8 @@ async fn a_wrong_key_is_refused_at_the_start_and_changes_nothing() {
         );
     }
     let status = house.run(&["keys", "status"], &settings(&app.database, &keys.dropped)).await;
-    let needed = "key 1, which is not in the list: numbers 1, callers 0. They cannot be read without it";
+    let needed =
+        "key 1, which is not in the list: numbers 1, callers 0, letters 0. They cannot be read without it";
     assert!(status.code == Some(0) && status.out.contains(needed), "{}", status.out);
     assert_eq!(app.database.one("SELECT sealed || lookup FROM numbers").await, before);
 
@@ -292,7 +293,10 @@ async fn a_wrong_key_is_refused_at_the_start_and_changes_nothing() {
     assert!(open.err.contains("open to others (its mode is 644): `chmod 600` it"), "{}", open.err);
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     let closed = house.run(&["keys", "status"], &from_file).await;
-    assert_eq!((closed.code, closed.out.as_str()), (Some(0), "key 1, which writes: numbers 1, callers 0\n"));
+    assert_eq!(
+        (closed.code, closed.out.as_str()),
+        (Some(0), "key 1, which writes: numbers 1, callers 0, letters 0\n")
+    );
 
     let mut right = serve(&keys.turned);
     right.until("\"ready\"").await;
