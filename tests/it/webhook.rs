@@ -242,6 +242,7 @@ async fn whatever_a_session_says_something_can_be_carried_out() {
         post(&app, &next(&page, "hangup"), &result(None, None, 3)).await;
         app.clock.advance(TimeDelta::minutes(3));
     }
+    app.app.calls_written().await;
     assert!(ada.get(&path).await.words().contains("Hidden caller"));
 
     // Told to the address for texts, a call leads nowhere; a result says nothing.
