@@ -13,6 +13,8 @@ use crate::secrets;
 
 /// A session is noted as seen at most this often.
 const SEEN_STEP: TimeDelta = TimeDelta::minutes(1);
+/// The most sessions that a user has at once; another one ends the one that was not used for longest.
+const MOST: i64 = 50;
 
 /// How long a session may rest, and last.
 fn lifetimes(role: Role) -> (TimeDelta, TimeDelta) {
@@ -49,6 +51,7 @@ impl App {
             users::lock(conn, user)?;
             let known = users::find(conn, user)?.filter(|known| password_stamp(known) == stamp);
             let Some(known) = known else { return Ok(()) };
+            sessions::end_oldest(conn, user, MOST - 1)?;
             sessions::insert(conn, &session, now, expiry(known.role, now, now))?;
             audit::write(conn, now, Actor::User(user), "signed in", user.0, "")
         };

@@ -143,6 +143,18 @@ pub fn end_others(conn: &mut Connection, user: UserId, keep: Option<SessionId>) 
         .execute(conn)?)
 }
 
+/// Ends all of the user's sessions but the `most` that were used last.
+pub fn end_oldest(conn: &mut Connection, user: UserId, most: i64) -> Result<(), DbError> {
+    let surplus: Vec<Uuid> = sessions::table
+        .filter(sessions::user_id.eq(user.0))
+        .order((sessions::seen_at.desc(), sessions::created_at.desc(), sessions::id))
+        .select(sessions::id)
+        .offset(most)
+        .load(conn)?;
+    diesel::delete(sessions::table.filter(sessions::id.eq_any(surplus))).execute(conn)?;
+    Ok(())
+}
+
 /// Forgets sessions that are over, a batch at most.
 pub fn forget(conn: &mut Connection, now: DateTime<Utc>) -> Result<usize, DbError> {
     super::forget(conn, "sessions", "expires_at", now)

@@ -390,6 +390,23 @@ async fn somebody_signed_in_cannot_guess_the_password_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_fifty_sessions_at_once_and_another_ends_the_one_unused_for_longest() {
+    let app = without_worker().await;
+    let mut ada = app.signed_in("ada").await;
+    let mut bob = app.signed_in("bob").await;
+    app.clock.advance(TimeDelta::minutes(2));
+    let others = "INSERT INTO sessions SELECT sha256(random()::text::bytea), gen_random_uuid(), user_id, state, device,
+        created_at, seen_at + '1 minute', expires_at FROM sessions, generate_series(1, 60)
+        WHERE user_id = (SELECT id FROM users WHERE email = 'ada@example.com')";
+    app.database.execute(others).await;
+    let mut again = app.anonymous();
+    again.sign_in("ada@example.com", PASSWORD).await;
+    assert!(again.is_in().await && bob.is_in().await);
+    assert!(!ada.is_in().await, "the session that was not used for longest goes on");
+    assert_eq!(app.database.count("sessions").await, 51, "fifty of one user, and one of the other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_when_they_rest_too_long_and_when_they_are_too_old() {
     let app = without_worker().await;
     let second = TimeDelta::seconds(1);
