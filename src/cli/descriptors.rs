@@ -23,9 +23,7 @@ pub(super) fn raise() -> usize {
             before
         }
     };
-    let connections = connections(limit);
-    tracing::info!(descriptors = limit, connections, "limits of this process");
-    connections
+    connections(limit)
 }
 
 /// How many connections there may be with so many descriptors.

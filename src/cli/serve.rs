@@ -88,6 +88,7 @@ pub(super) fn house(
     let metrics = config.metrics;
     let settings = compose::web(config, public_url.clone(), connections);
     let up = || {
+        tracing::info!(connections, "the most connections of clients at once");
         up(&public_url, &database);
         notify::ready();
     };

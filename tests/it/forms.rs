@@ -45,7 +45,8 @@ fn every_form(number: &str, mask: &str, session: &str) -> Vec<(String, Vec<(&'st
                 path if path.starts_with("/account") => session,
                 _ => mask.trim_start_matches("/masks/"),
             };
-            (path.replace("{id}", id).replace("{token}", "AAAAAAAAAAAAAAAAAAAAAA"), fields.clone())
+            let path = path.replace("{id}", id).replace("{call}", "11111111-2222-4333-8444-555555555555");
+            (path.replace("{token}", "AAAAAAAAAAAAAAAAAAAAAA"), fields.clone())
         })
         .collect()
 }
