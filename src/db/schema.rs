@@ -259,6 +259,7 @@ diesel::table! {
         started_at -> Timestamptz,
         seen_at -> Timestamptz,
         version -> Int8,
+        edition -> Nullable<Uuid>,
     }
 }
 

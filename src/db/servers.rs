@@ -1,12 +1,11 @@
 //! The servers that route calls by a directory of their own, and how much of it each knows for good.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::min;
 use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::schema::servers;
-use super::{Connection, DbError};
+use super::{Connection, DbError, directory};
 use crate::domain::ids::ServerId;
 
 /// A server of the list.
@@ -20,7 +19,8 @@ pub struct Server {
     pub started_at: DateTime<Utc>,
     /// When it was heard of last.
     pub seen_at: DateTime<Utc>,
-    /// Up to which change it knows the directory, on disk too.
+    /// Up to which change of the database's present history it knows the directory, on disk too; 0 where what it knows
+    /// is of another history.
     pub version: i64,
 }
 
@@ -41,34 +41,36 @@ pub fn register(conn: &mut Connection, id: ServerId, name: &str, now: DateTime<U
     Ok(())
 }
 
-/// Notes that the server knows the directory up to the version; `false` if it is not on the list any more.
+/// Notes that the server knows the directory up to the version of that history of the database; `false` if it is not on
+/// the list any more.
 pub fn acknowledge(
     conn: &mut Connection,
     id: ServerId,
-    version: i64,
+    (era, version): (Uuid, i64),
     now: DateTime<Utc>,
 ) -> Result<bool, DbError> {
     let noted = diesel::update(servers::table.find(id.0))
-        .set((servers::version.eq(version), servers::seen_at.eq(now)))
+        .set((servers::version.eq(version), servers::edition.eq(era), servers::seen_at.eq(now)))
         .execute(conn)?;
     Ok(noted > 0)
 }
 
 /// Up to which version every server of the list knows the directory; `None` where there is no server.
 pub fn known_by_all(conn: &mut Connection) -> Result<Option<i64>, DbError> {
-    Ok(servers::table.select(min(servers::version)).first(conn)?)
+    Ok(list(conn)?.iter().map(|server| server.version).min())
 }
 
 /// All of them, whoever was heard of last first.
 pub fn list(conn: &mut Connection) -> Result<Vec<Server>, DbError> {
-    type Row = (Uuid, String, DateTime<Utc>, DateTime<Utc>, i64);
+    type Row = (Uuid, String, DateTime<Utc>, DateTime<Utc>, i64, Option<Uuid>);
+    let (era, _) = directory::version(conn)?;
     let rows: Vec<Row> = servers::table.order((servers::seen_at.desc(), servers::id)).load(conn)?;
-    let server = |(id, name, started_at, seen_at, version)| Server {
+    let server = |(id, name, started_at, seen_at, version, edition): Row| Server {
         id: ServerId(id),
         name,
         started_at,
         seen_at,
-        version,
+        version: if edition.is_none_or(|edition| edition == era) { version } else { 0 },
     };
     Ok(rows.into_iter().map(server).collect())
 }

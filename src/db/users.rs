@@ -35,7 +35,7 @@ const COLUMNS: Columns =
 fn user((id, email, role, password_hash, time_zone, created_at): Row) -> Result<User, DbError> {
     Ok(User {
         id: UserId(id),
-        email: email.parse().map_err(|_| DbError::Unreadable("users.email"))?,
+        email: EmailAddress::of_stored(email),
         role: Role::from_word(&role).ok_or(DbError::Unreadable("users.role"))?,
         password_hash,
         time_zone,
@@ -76,7 +76,7 @@ pub fn find_by_email(conn: &mut Connection, email: &EmailAddress) -> Result<Opti
 pub fn admins(conn: &mut Connection) -> Result<Vec<EmailAddress>, DbError> {
     let admins = users::table.filter(users::role.eq(Role::Admin.as_str()));
     let rows: Vec<String> = admins.order(users::email).select(users::email).load(conn)?;
-    rows.iter().map(|email| email.parse().map_err(|_| DbError::Unreadable("users.email"))).collect()
+    Ok(rows.into_iter().map(EmailAddress::of_stored).collect())
 }
 
 /// Holds the user's row until the end of the transaction, so that what is counted for them stays as counted.

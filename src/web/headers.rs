@@ -82,7 +82,7 @@ pub(super) async fn every_answer(
     }
     tracing::info!(
         request = %id,
-        method,
+        %method,
         route = route.as_deref().unwrap_or("unknown"),
         status = status.as_u16(),
         milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -215,6 +215,12 @@ async fn a_standby_that_took_over_without_the_last_changes_makes_nobody_forget_a
     }
     let now: i64 = two.first.database.one(version).await.parse().unwrap();
     assert!(now >= known, "{now} {known}");
+    let page = two.ada.get(&two.masks[0].0.clone()).await;
+    assert!(
+        page.words().contains("Being confirmed"),
+        "what the other knows is of another history: {}",
+        page.words()
+    );
     two.second.line.is_alive(true);
     let page = two.confirmed().await;
     assert!(page.contains("Not in service, can be restored"), "{page}");

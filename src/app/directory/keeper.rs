@@ -281,13 +281,15 @@ impl Keeper {
 
     /// Tells the others up to where this server knows the directory for good.
     async fn acknowledge(&mut self) -> Result<(), DbError> {
-        let Some(Edition { version, confirmed_at, .. }) = self.written else { return Ok(()) };
+        let Some(Edition { era, version, confirmed_at }) = self.written else { return Ok(()) };
         if self.acknowledged == Some((version, confirmed_at)) {
             return Ok(());
         }
         let (id, now) = (self.slot.server, self.app.now());
-        let is_listed =
-            self.calls_db().transaction(move |conn| servers::acknowledge(conn, id, version, now)).await?;
+        let is_listed = self
+            .calls_db()
+            .transaction(move |conn| servers::acknowledge(conn, id, (era, version), now))
+            .await?;
         self.is_registered = is_listed;
         if is_listed {
             self.acknowledged = Some((version, confirmed_at));
