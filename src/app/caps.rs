@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::letters::queue_notice;
 use super::spending::spent;
 use super::{App, texts};
 use crate::db::rates::{self, Rule};
@@ -118,24 +119,29 @@ impl App {
 
     /// Mails the admins once for each limit that is half used.
     pub async fn warn_of_caps(&self) -> Result<(), DbError> {
-        let (now, read) = (self.now(), self.cap_reader());
+        let (now, read, sealer) = (self.now(), self.cap_reader(), self.sealer.clone());
+        let (currency, public_url) = (self.settings.currency.clone(), self.settings.public_url.clone());
         let work = move |conn: &mut _| {
-            let mut news = Vec::new();
+            let mut lines = Vec::new();
             for found in read(conn)? {
                 if !found.is_half_used() {
                     caps::forget(conn, found.cap.word(), now - TOLD)?;
                 } else if caps::note(conn, found.cap.word(), now)? {
-                    news.push(found);
+                    lines.push(found.sentence(&currency));
                 }
             }
-            let admins = if news.is_empty() { Vec::new() } else { users::admins(conn)? };
-            Ok::<_, DbError>((news, admins))
+            if lines.is_empty() {
+                return Ok(false);
+            }
+            for admin in users::admins(conn)? {
+                let letter = texts::CapsHalfUsed { lines: &lines, public_url: &public_url };
+                let letter = texts::letter(admin, "A limit of Maskline is half used", &letter);
+                queue_notice(conn, &sealer, &letter, now)?;
+            }
+            Ok::<_, DbError>(true)
         };
-        let (news, admins) = self.work_db.transaction(work).await?;
-        let lines: Vec<String> = news.iter().map(|found| found.sentence(&self.settings.currency)).collect();
-        for admin in admins {
-            let letter = texts::CapsHalfUsed { lines: &lines, public_url: &self.settings.public_url };
-            self.send_later(texts::letter(admin, "A limit of Maskline is half used", &letter));
+        if self.work_db.transaction(work).await? {
+            self.wake_letters.notify_one();
         }
         Ok(())
     }
