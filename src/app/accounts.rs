@@ -1,34 +1,20 @@
-//! Accounts: the use of mailed links, signing in, passwords.
+//! Accounts: the use of mailed links, and passwords.
 
-use std::net::IpAddr;
+use chrono::{DateTime, Utc};
 
-use chrono::{DateTime, TimeDelta, Utc};
-
-use super::hash_queue::Priority;
+use super::hash_queue::{Priority, Turns};
 use super::passwords::Busy;
-use super::{App, network, texts};
+use super::{App, texts};
 use crate::db::audit::{self, Actor};
 use crate::db::links::{self, Link};
-use crate::db::rates::{self, Rule};
+use crate::db::rates::{self, Exceeded, Rule};
 use crate::db::users::{self, User};
 use crate::db::{Connection, DbError, sessions};
 use crate::domain::ids::UserId;
-use crate::domain::limits::Rate;
-use crate::domain::password::WeakPassword;
+use crate::domain::password::{Password, WeakPassword};
 use crate::domain::time_zone;
 use crate::domain::user::{EmailAddress, Role};
 use crate::secrets;
-
-/// Once an account has seen too many wrong passwords, one try is let through in this time.
-const SLOW_SIGN_IN: TimeDelta = TimeDelta::minutes(1);
-
-/// The bucket of an account's wrong passwords.
-const FAILED_SIGN_IN: &str = "failed sign-in";
-/// Wrong passwords in a row after which the password alone does not do any more: there, where there is a known device, or
-/// everywhere but on those.
-const FAILURES_UNTIL_LINK: usize = 100;
-/// How long wrong passwords are counted.
-const COUNTED: TimeDelta = TimeDelta::days(2);
 
 /// A mailed link that can be used.
 #[derive(Debug, Clone)]
@@ -67,29 +53,6 @@ pub enum PasswordError {
     #[error(transparent)]
     Weak(#[from] WeakPassword),
     /// Too many at once.
-    #[error(transparent)]
-    Busy(#[from] Busy),
-    /// The database.
-    #[error(transparent)]
-    Db(#[from] DbError),
-}
-
-/// Why somebody was not signed in.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// No such account, or another password: nobody learns which.
-    #[error("no account has that address and password")]
-    Wrong,
-    /// So many wrong ones that whoever signs in must read the account's mail as well.
-    #[error("a mailed link is needed")]
-    LinkNeeded,
-    /// Too many wrong ones, for the account or from there.
-    #[error("too many failed sign-ins")]
-    TooMany {
-        /// When it can be tried again.
-        until: DateTime<Utc>,
-    },
-    /// Too many at once; it does not count as a try.
     #[error(transparent)]
     Busy(#[from] Busy),
     /// The database.
@@ -145,10 +108,17 @@ impl App {
         let time_zone = time_zone::known(time_zone).unwrap_or(chrono_tz::Tz::UTC).name().to_owned();
         let link = self.open_link(token).await?.ok_or(PasswordError::LinkGone)?;
         let whose = secrets::hex(&secrets::digest(token.as_bytes()));
-        let hash = self.new_hash(password, &link.email, &whose).await?;
+        let (password, tries, now) = (Password::of_length(password)?, self.tries(&whose), self.now());
+        self.db
+            .transaction(move |conn| match rates::take(conn, &[tries], now)? {
+                Ok(()) => Ok(()),
+                Err(exceeded) => Err(PasswordError::TooManyTries { until: exceeded.until }),
+            })
+            .await?;
+        let hash = self.new_hash(password, &link.email, tries, now).await?;
         let (digest, now, id) =
             (secrets::digest(token.as_bytes()), self.now(), UserId(secrets::random_uuid()));
-        let failures = self.bucket(FAILED_SIGN_IN, link.email.as_str());
+        let failures = self.failed_sign_ins(link.email.as_str());
         let work = move |conn: &mut _| {
             let link = links::take(conn, digest, now)?.ok_or(PasswordError::LinkGone)?;
             rates::clear(conn, failures)?;
@@ -168,75 +138,6 @@ impl App {
         Ok((user, is_new))
     }
 
-    /// What [`App::sign_in`] does, before it is counted.
-    pub(super) async fn proved_user(
-        &self,
-        email: &str,
-        password: &str,
-        address: IpAddr,
-        device: Option<&str>,
-    ) -> Result<User, SignInError> {
-        let now = self.now();
-        let rate = Rate::per_minutes(self.settings.limits.failures_per_address, 10);
-        let from_there = self.rules_from("failed sign-in from", address, rate);
-        let refused = || self.refusals.until(&from_there, now).map(|until| SignInError::TooMany { until });
-        if device.is_none() {
-            refused().map_or(Ok(()), Err)?;
-        }
-        let wanted: Option<EmailAddress> = email.parse().ok();
-        // One account has one bucket, in however many ways its domain can be written.
-        let typed =
-            wanted.as_ref().map_or_else(|| email.trim().to_lowercase(), |email| email.as_str().to_owned());
-        let known = self.db.transaction(move |conn| {
-            Ok::<_, DbError>(wanted.map(|email| users::find_by_email(conn, &email)).transpose()?.flatten())
-        });
-        let known = known.await?;
-        let on_device = known.as_ref().and_then(|user| self.known_device(user, device?));
-        if on_device.is_none() {
-            refused().map_or(Ok(()), Err)?;
-        }
-        let guessed = self.sign_in_rule(&typed, on_device);
-        let (bucket, is_stranger) = (guessed.bucket, on_device.is_none());
-        // What neighbors do keeps nobody out of a known device.
-        let from_there = if is_stranger { from_there } else { Vec::new() };
-        let rules: Vec<Rule> = from_there.iter().copied().chain([guessed]).collect();
-        let counted = rules.clone();
-        let taken = self.db.transaction(move |conn| {
-            let (failures, _) = rates::count_since(conn, bucket, now - COUNTED)?;
-            if failures >= FAILURES_UNTIL_LINK {
-                return Err(SignInError::LinkNeeded);
-            }
-            Ok(rates::take(conn, &counted, now)?)
-        });
-        if let Err(exceeded) = taken.await? {
-            if let Some(rule) = from_there.get(exceeded.rule) {
-                self.refusals.remember(rule, exceeded.until, now);
-            }
-            return Err(SignInError::TooMany { until: exceeded.until });
-        }
-        let hash = known.as_ref().map(|user| user.password_hash.clone());
-        let priority = if is_stranger { Priority::Stranger } else { Priority::Known };
-        let is_right = match self.is_password(password, hash, priority).await {
-            Ok(is_right) => is_right,
-            Err(busy) => {
-                self.db.transaction(move |conn| rates::give_back(conn, &rules, now)).await?;
-                return Err(busy.into());
-            }
-        };
-        let Some(user) = known.filter(|_| is_right) else {
-            tracing::info!(target: "maskline::sign_in", network = %network(address), "a sign-in failed");
-            return Err(SignInError::Wrong);
-        };
-        self.db
-            .transaction(move |conn| {
-                // In this order, and no row twice, so that two that are right at once do not wait for each other.
-                rates::clear(conn, bucket)?;
-                rates::give_back(conn, &from_there, now)
-            })
-            .await?;
-        Ok(user)
-    }
-
     /// Changes the password of somebody who knows the current one, and ends every session they have: the browser where it
     /// was changed begins another, under a new key.
     pub async fn change_password(
@@ -246,30 +147,39 @@ impl App {
         new: &str,
     ) -> Result<User, PasswordError> {
         let now = self.now();
+        let id = user.id;
         // A bucket apart from sign-ins, which strangers fill.
-        let rule = self.guesses("password change", &user.id.to_string());
+        let guess = self.guesses("password change", &id.to_string());
+        let tries = self.tries(&id.to_string());
         self.db
-            .transaction(move |conn| match rates::take(conn, &[rule], now)? {
+            .transaction(move |conn| match rates::take(conn, &[guess, tries], now)? {
                 Ok(()) => Ok(()),
-                Err(exceeded) => Err(PasswordError::TooMany { until: exceeded.until }),
+                Err(Exceeded { rule: 0, until }) => Err(PasswordError::TooMany { until }),
+                Err(Exceeded { until, .. }) => Err(PasswordError::TooManyTries { until }),
             })
             .await?;
+        let give_back = async |rules: Vec<Rule>| {
+            self.db.transaction(move |conn| rates::give_back(conn, &rules, now)).await
+        };
         let hash = Some(user.password_hash.clone());
-        match self.is_password(current, hash, Priority::Known).await {
+        let whose = self.sign_ins(user.email.as_str()).bucket;
+        match self.is_password(current, hash, Turns { priority: Priority::Known, whose }).await {
             Ok(true) => {}
-            Ok(false) => return Err(PasswordError::WrongCurrent),
+            Ok(false) => {
+                give_back(vec![tries]).await?;
+                return Err(PasswordError::WrongCurrent);
+            }
             Err(busy) => {
-                self.db.transaction(move |conn| rates::give_back(conn, &[rule], now)).await?;
+                give_back(vec![guess, tries]).await?;
                 return Err(busy.into());
             }
         }
-        let (id, account) = (user.id, rule.bucket);
-        // Whoever knows the password does not guess, even where the new one is refused.
-        self.db.transaction(move |conn| rates::clear(conn, account)).await?;
+        // Whoever knows the password does not guess, even where the new one is refused; that was a try all the same.
+        self.db.transaction(move |conn| rates::clear(conn, guess.bucket)).await?;
         if new == current {
             return Err(PasswordError::Unchanged);
         }
-        let hash = self.new_hash(new, &user.email, &id.to_string()).await?;
+        let hash = self.new_hash(Password::of_length(new)?, &user.email, tries, now).await?;
         let changed = User { password_hash: hash.clone(), ..user.clone() };
         self.db
             .transaction(move |conn| {
@@ -306,20 +216,6 @@ impl App {
     fn tell_of_new_password(&self, user: &User) {
         let letter = texts::PasswordChanged { public_url: &self.settings.public_url };
         self.send_later(texts::letter(user.email.clone(), "Your Maskline password was changed", &letter));
-    }
-
-    /// What a sign-in counts against beside where it comes from: the account, or the device that it is known on.
-    fn sign_in_rule(&self, email: &str, device: Option<&str>) -> Rule {
-        match device {
-            Some(device) => self.guesses("failed sign-in on", device),
-            None => self.guesses(FAILED_SIGN_IN, email),
-        }
-    }
-
-    /// So many wrong passwords, then one a minute.
-    fn guesses(&self, what: &str, whose: &str) -> Rule {
-        let rate = Rate::per_minutes(self.settings.limits.failures_per_account, 15);
-        Rule { then_one_per: Some(SLOW_SIGN_IN), ..self.rule(what, whose, rate) }
     }
 }
 

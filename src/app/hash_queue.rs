@@ -1,17 +1,32 @@
 //! Turns at hashing passwords: so many at once, and a queue that holds a few seconds of work.
 //!
-//! Whoever is known goes first, so that a flood of strangers' guesses keeps nobody out who signed in before.
+//! Whoever is known goes first, so that a flood of strangers' guesses keeps nobody out who signed in before. One account has
+//! two places in the queue, so that it does not keep out the others.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
 use super::passwords::Busy;
+use crate::db::rates::Bucket;
 
 /// How long a hash takes, until it is known.
 const FIRST_GUESS: Duration = Duration::from_millis(50);
+
+/// How many one account has waiting or at work; its others wait until they may join.
+const PLACES_OF_ONE: usize = 2;
+
+/// Whose turn it is to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turns {
+    /// Who goes first.
+    pub(super) priority: Priority,
+    /// The bucket of the account. Strangers have another than the devices of its owner, who does not wait for them.
+    pub(super) whose: Bucket,
+}
 
 /// Who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +43,8 @@ pub(super) struct HashQueue {
     /// How much work may wait: in seconds of this machine, not in passwords.
     longest: Duration,
     state: Mutex<State>,
+    /// The places of each account that has or wants some.
+    places: Mutex<HashMap<Bucket, Arc<Semaphore>>>,
 }
 
 struct State {
@@ -49,7 +66,14 @@ impl HashQueue {
     pub(super) fn new(at_once: usize, longest: Duration) -> Arc<Self> {
         let (known, strangers) = (VecDeque::new(), VecDeque::new());
         let state = Mutex::new(State { running: 0, known, strangers, turn: FIRST_GUESS });
-        Arc::new(Self { at_once, longest, state })
+        Arc::new(Self { at_once, longest, state, places: Mutex::default() })
+    }
+
+    /// The places of an account, of which one is to be held from before it joins until its turn is over.
+    pub(super) fn places_of(&self, whose: Bucket) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|_, of_one| Arc::strong_count(of_one) > 1);
+        places.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(PLACES_OF_ONE))).clone()
     }
 
     /// Waits for a turn, or is refused at once where it would take too long. Whoever drops the receiver has left.
@@ -144,5 +168,19 @@ mod tests {
         let free: Vec<_> =
             (0..2).map(|_| queue.join(Priority::Stranger).unwrap().try_recv().unwrap()).collect();
         assert_eq!((free.len(), queue.state().running), (2, 2));
+    }
+
+    #[test]
+    fn one_account_has_two_places_and_no_account_is_remembered_without_any() {
+        let queue = HashQueue::new(2, FIRST_GUESS * 5);
+        let take = |whose: u8| queue.places_of([whose; 32]).try_acquire_owned();
+        let mut held = vec![take(1).unwrap(), take(1).unwrap()];
+        assert!(take(1).is_err(), "a third waits");
+        held.push(take(2).expect("another account does not"));
+        drop(held.remove(0));
+        assert!(take(1).is_ok());
+        drop(held);
+        assert!(take(3).is_ok());
+        assert_eq!(queue.places.lock().unwrap().len(), 1);
     }
 }

@@ -37,6 +37,7 @@ mod seen;
 pub mod servers;
 pub mod sessions;
 mod settings_there;
+pub mod sign_ins;
 mod slots;
 pub mod spending;
 mod texts;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use chrono::{DateTime, Utc};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::App;
 use super::accounts::PasswordError;
-use super::hash_queue::{HashQueue, Priority, Turn};
-use crate::db::rates;
+use super::hash_queue::{HashQueue, Priority, Turn, Turns};
+use crate::db::rates::{self, Rule};
 use crate::domain::limits::Rate;
 use crate::domain::password::Password;
 use crate::domain::user::EmailAddress;
@@ -51,73 +52,83 @@ impl App {
         &self,
         password: &str,
         hash: Option<String>,
-        priority: Priority,
+        who: Turns,
     ) -> Result<bool, Busy> {
         let typed = Password::typed(password);
-        self.hashing(priority, move || {
+        self.hashing(who, move || {
             let bytes = typed.as_ref().map_or(&b""[..], Password::as_bytes);
             secrets::is_password(bytes, hash.as_deref()) && typed.is_some()
         })
         .await
     }
 
-    /// The hash of a password that somebody chose, if it is not easy to guess. Each try at a strong one is counted for
-    /// `whose`, a user or a link.
+    /// What tries at a strong password are counted against for `whose`, a user or a link.
+    pub(super) fn tries(&self, whose: &str) -> Rule {
+        let rate = Rate::per_hour(self.settings.limits.password_tries);
+        self.rule("tries at a strong password", whose, rate)
+    }
+
+    /// The hash of a password that somebody chose, if it is not easy to guess. It was counted then as one of the `tries`,
+    /// and is given back where too many are at it.
     pub(super) async fn new_hash(
         &self,
-        password: &str,
+        password: Password,
         email: &EmailAddress,
-        whose: &str,
+        tries: Rule,
+        counted_at: DateTime<Utc>,
     ) -> Result<String, PasswordError> {
-        let password = Password::of_length(password)?;
-        let rate = Rate::per_hour(self.settings.limits.password_tries);
-        let (rule, now) = (self.rule("tries at a strong password", whose, rate), self.now());
-        self.db
-            .transaction(move |conn| match rates::take(conn, &[rule], now)? {
-                Ok(()) => Ok(()),
-                Err(exceeded) => Err(PasswordError::TooManyTries { until: exceeded.until }),
-            })
-            .await?;
+        let who = Turns { priority: Priority::Known, whose: tries.bucket };
         let (judged, email) = (password.clone(), email.clone());
-        match self.judging(move || judged.judge(&email)).await {
-            Ok(verdict) => verdict?,
-            Err(busy) => {
-                self.db.transaction(move |conn| rates::give_back(conn, &[rule], now)).await?;
-                return Err(busy.into());
+        let hashed = match self.judging(who, move || judged.judge(&email)).await {
+            Ok(verdict) => {
+                verdict?;
+                self.hashing(who, move || secrets::hash_password(password.as_bytes())).await
             }
+            Err(busy) => Err(busy),
+        };
+        if hashed.is_err() {
+            self.db.transaction(move |conn| rates::give_back(conn, &[tries], counted_at)).await?;
         }
-        let hashed = self.hashing(Priority::Known, move || secrets::hash_password(password.as_bytes()));
-        Ok(hashed.await?)
+        Ok(hashed?)
     }
 
     /// Judges a password: one at a time, and apart from the hashing that everybody's sign-in waits for.
-    async fn judging<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let turn = turn_in(&self.judging, Priority::Known).await?;
+    async fn judging<T: Send + 'static>(
+        &self,
+        who: Turns,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let turn = turn_in(&self.judging, who).await?;
         on_thread("judging", turn, work).await
     }
 
     async fn hashing<T: Send + 'static>(
         &self,
-        priority: Priority,
+        who: Turns,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (pool, asked) = (self.metrics.pool(Pool::Hashing), Instant::now());
-        let turn = turn_in(&self.hashing, priority).await.inspect_err(|_| pool.refused())?;
+        let turn = turn_in(&self.hashing, who).await.inspect_err(|_| pool.refused())?;
         pool.waited(asked.elapsed());
         on_thread("hashing", turn, work).await
     }
 }
 
-/// Waits for a turn.
-async fn turn_in(queue: &Arc<HashQueue>, priority: Priority) -> Result<Turn, Busy> {
-    let turn = tokio::time::timeout(PATIENCE, queue.join(priority)?).await;
-    turn.ok().and_then(Result::ok).ok_or(Busy)
+/// Waits for a turn, first among those of the same account.
+async fn turn_in(queue: &Arc<HashQueue>, who: Turns) -> Result<(Turn, OwnedSemaphorePermit), Busy> {
+    let turn = tokio::time::timeout(PATIENCE, async {
+        let place = queue.places_of(who.whose).acquire_owned().await.map_err(|_| Busy)?;
+        let turn = queue.join(who.priority)?.await.map_err(|_| Busy)?;
+        // In this order, so that the turn is passed on before the place is.
+        Ok((turn, place))
+    });
+    turn.await.unwrap_or(Err(Busy))
 }
 
 /// Works on a thread of its own that gives way to calls, and keeps the turn until it is done.
 async fn on_thread<T: Send + 'static>(
     name: &str,
-    turn: Turn,
+    turn: impl Send + 'static,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Busy> {
     let (done, result) = oneshot::channel();

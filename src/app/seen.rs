@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::App;
-use super::accounts::SignInError;
+use super::sign_ins::SignInError;
 use super::spending::spent;
 use crate::db::spend::{self, Used};
 use crate::db::users::User;
@@ -74,7 +74,9 @@ impl App {
         match &signed_in {
             Err(SignInError::Wrong) => self.metrics.sign_in_failed(SignInFailure::Wrong),
             Err(SignInError::LinkNeeded) => self.metrics.sign_in_failed(SignInFailure::LinkNeeded),
-            Err(SignInError::TooMany { .. }) => self.metrics.sign_in_failed(SignInFailure::TooMany),
+            Err(SignInError::TooMany { .. } | SignInError::TooOften { .. }) => {
+                self.metrics.sign_in_failed(SignInFailure::TooMany);
+            }
             Ok(_) | Err(SignInError::Db(_) | SignInError::Busy(_)) => {}
         }
         signed_in

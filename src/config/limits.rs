@@ -87,6 +87,7 @@ pub(super) const LIMITS: &[Limit] = &[
     time("MASKLINE_LIMIT_RINGING_SECONDS", TimeDelta::seconds, |limits| &mut limits.ringing),
     time("MASKLINE_LIMIT_TALKING_MINUTES", TimeDelta::minutes, |limits| &mut limits.talking),
     count("MASKLINE_LIMIT_FAILED_SIGN_INS_PER_ACCOUNT", |limits| &mut limits.failures_per_account),
+    count("MASKLINE_LIMIT_SIGN_INS_PER_ACCOUNT", |limits| &mut limits.sign_ins_per_account),
     count("MASKLINE_LIMIT_FAILED_SIGN_INS_PER_ADDRESS", |limits| &mut limits.failures_per_address),
     count("MASKLINE_LIMIT_PASSWORD_TRIES_AN_HOUR", |limits| &mut limits.password_tries),
     count("MASKLINE_LIMIT_LETTERS_PER_MAILBOX_AN_HOUR", |limits| &mut limits.letters_per_mailbox.0),

@@ -73,9 +73,11 @@ pub struct Limits {
     pub talking: TimeDelta,
     /// Failed sign-ins of one account in 15 minutes, then one a minute.
     pub failures_per_account: u32,
+    /// Sign-ins to one account in 15 minutes: those with the right password, and all tries on devices that are known.
+    pub sign_ins_per_account: u32,
     /// Failed sign-ins from one network address in 10 minutes.
     pub failures_per_address: u32,
-    /// New passwords of one user, or by one mailed link, whose strength is judged in an hour.
+    /// New passwords of one user, or by one mailed link, in an hour.
     pub password_tries: u32,
     /// Letters with links to one mailbox: an hour, a day.
     pub letters_per_mailbox: (u32, u32),
@@ -135,6 +137,7 @@ impl Default for Limits {
             ringing: TimeDelta::seconds(25),
             talking: TimeDelta::minutes(60),
             failures_per_account: 10,
+            sign_ins_per_account: 30,
             failures_per_address: 30,
             password_tries: 10,
             letters_per_mailbox: (5, 10),

@@ -12,9 +12,10 @@ use super::forms::Form;
 use super::guard::{Visitor, shown, shown_again, shown_for_later};
 use super::page::{Errors, Page, wait};
 use super::{sent_letter, session};
-use crate::app::accounts::{PasswordError, SignInError};
+use crate::app::accounts::PasswordError;
 use crate::app::letters::LetterTicket;
 use crate::app::mailed_links::{LinkError, LinkWish};
+use crate::app::sign_ins::SignInError;
 use crate::domain::password::SHORTEST_PASSWORD;
 use crate::domain::user::EmailAddress;
 
@@ -177,11 +178,10 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
         }
         Err(SignInError::LinkNeeded) => "There were very many wrong passwords for that address. To be safe, choose a new password with a mailed link.".to_owned(),
         Err(SignInError::TooMany { until }) => {
-            let left = until - visitor.app.now();
-            let words = wait(until, visitor.app.now());
-            let error = format!("There were too many wrong passwords. You can try again {words}.");
-            let (page, errors) = (visitor.page("Sign in"), Errors::one("password", error));
-            return shown_for_later(&SignInPage { page, errors, email: form.email }, left);
+            return later(&visitor, form.email, "There were too many wrong passwords.", until);
+        }
+        Err(SignInError::TooOften { until }) => {
+            return later(&visitor, form.email, "There were too many sign-ins to this account.", until);
         }
     };
     shown_again(&SignInPage {
@@ -189,6 +189,19 @@ pub(super) async fn sign_in(visitor: Visitor, form: Form<SignInForm>) -> Result<
         errors: Errors::one("password", error),
         email: form.email,
     })
+}
+
+/// The form again, for somebody who has to wait until then.
+fn later(
+    visitor: &Visitor,
+    email: String,
+    why: &str,
+    until: DateTime<Utc>,
+) -> Result<HttpResponse, PageError> {
+    let now = visitor.app.now();
+    let error = format!("{why} You can try again {}.", wait(until, now));
+    let (page, errors) = (visitor.page("Sign in"), Errors::one("password", error));
+    shown_for_later(&SignInPage { page, errors, email }, until - now)
 }
 
 pub(super) async fn sign_out(visitor: Visitor, _form: Form<Nothing>) -> Result<HttpResponse, PageError> {
@@ -246,8 +259,5 @@ pub(super) async fn choose_password(
 /// What is said where too many new passwords were tried, on any page with the field.
 pub(super) fn too_many_tries(until: DateTime<Utc>, now: DateTime<Utc>) -> Errors {
     let when = wait(until, now);
-    Errors::one(
-        "new_password",
-        format!("You tried many passwords that are easy to guess. You can try again {when}."),
-    )
+    Errors::one("new_password", format!("You tried many new passwords. You can try again {when}."))
 }

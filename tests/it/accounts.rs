@@ -347,9 +347,15 @@ async fn a_new_password_ends_the_other_sessions_and_needs_the_old_one() {
         let weak = ada.submit("/account", "/account/password", &change(PASSWORD, "passwordpassword")).await;
         let error = weak.between("id=\"new_password-error\"", "</p>");
         let (status, said) =
-            if number < 10 { (422, "is easy to guess") } else { (429, "You tried many passwords") };
+            if number < 10 { (422, "is easy to guess") } else { (429, "You tried many new passwords") };
         assert!(weak.status == status && error.contains(said), "{number}: {}", weak.text);
         assert_eq!(weak.header("retry-after").is_empty(), status == 422);
+    }
+    // Nor is the same password over again hashed without end.
+    app.clock.advance(TimeDelta::hours(1));
+    for number in 0..11 {
+        let same = ada.submit("/account", "/account/password", &change(PASSWORD, PASSWORD)).await;
+        assert_eq!(same.status, if number < 10 { 422 } else { 429 }, "{number}: {}", same.words());
     }
     app.clock.advance(TimeDelta::hours(1));
     let before = ada.clone();

@@ -1,8 +1,10 @@
 //! A stranger's guesses at a password, and the owner on a device of their own.
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
+use maskline::domain::limits::Limits;
 
-use crate::support::{Client, PASSWORD, Page, TestApp};
+use crate::support::{Client, Options, PASSWORD, Page, TestApp};
 
 async fn sign_in(client: &mut Client, password: &str) -> Page {
     client.submit("/sign-in", "/sign-in", &[("email", "ada@example.com"), ("password", password)]).await
@@ -73,4 +75,37 @@ async fn whoever_has_a_device_of_the_owner_guesses_a_hundred_times_at_most() {
     assert!(answer.words().contains("choose a new password with a mailed link"), "{}", answer.words());
     // Elsewhere nobody has guessed.
     assert_eq!(sign_in(&mut app.anonymous(), PASSWORD).await.location(), "/masks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_account_signs_in_so_often_on_all_its_devices_together_and_keeps_nobody_else_out() {
+    let limits = Limits { sign_ins_per_account: 6, ..Limits::default() };
+    let app = TestApp::with(Options { work: false, limits, ..Options::default() }).await;
+    let mut eve = app.signed_in("eve").await;
+    eve.submit("/masks", "/sign-out", &[]).await;
+    app.signed_in("ada").await;
+    // Wrong passwords of strangers use up nothing of it.
+    for _ in 0..7 {
+        assert_eq!(sign_in(&mut app.anonymous(), "some guess or other").await.status, 422);
+    }
+    let mut devices = Vec::new();
+    for _ in 0..3 {
+        let mut device = app.anonymous();
+        assert_eq!(sign_in(&mut device, PASSWORD).await.status, 303);
+        device.submit("/masks", "/sign-out", &[]).await;
+        devices.push(device);
+    }
+    let flood = devices.iter().flat_map(|device| vec![device.clone(); 4]);
+    let flood = join_all(flood.map(async |mut device| sign_in(&mut device, PASSWORD).await.status));
+    let (mut statuses, at_home) = tokio::join!(flood, eve.sign_in("eve@example.com", PASSWORD));
+    assert_eq!(at_home.location(), "/masks", "{}", at_home.words());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[303; 3].as_slice(), &[429; 9]].concat());
+    // Elsewhere it is no different, and only who knows the password learns of it.
+    let page = sign_in(&mut app.anonymous(), PASSWORD).await;
+    assert!(page.words().contains("too many sign-ins to this account"), "{}", page.words());
+    assert_eq!((page.status, page.header("retry-after")), (429, "901"));
+    assert_eq!(sign_in(&mut app.anonymous(), "some guess or other").await.status, 422);
+    app.clock.advance(TimeDelta::minutes(15));
+    assert_eq!(sign_in(&mut devices[0], PASSWORD).await.location(), "/masks");
 }
