@@ -76,10 +76,14 @@ fn digit_or_same(character: char) -> char {
 
 /// Marks without a shape of their own, which programs put around and into what is copied out of them.
 fn is_invisible(character: char) -> bool {
+    // General category Cf of Unicode 16, and what has no shape by Default_Ignorable_Code_Point.
     matches!(
         character,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202d}' | '\u{2060}'..='\u{2064}'
-            | '\u{2066}'..='\u{2069}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202d}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -120,8 +124,9 @@ mod tests {
 
     #[test]
     fn marks_that_nobody_sees_are_left_out_and_what_turns_text_around_is_not() {
-        let marks = "\u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}";
-        for mark in marks.chars() {
+        let others = "\u{34f}\u{115f}\u{1160}\u{17b4}\u{180b}\u{3164}\u{fe0f}\u{ffa0}\u{fffc}\u{e0100}";
+        let turned = |mark: &char| *mark != '\u{202e}';
+        for mark in of_category("Cf").into_iter().filter(turned).chain(others.chars()) {
             assert_eq!(plain(&format!("{mark}41{mark}5{mark}")), "415", "{mark:?}");
         }
         for kept in ["\u{202e}", "\u{0}", "\n", "\t", "é"] {
