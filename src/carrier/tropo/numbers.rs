@@ -9,19 +9,24 @@ use crate::domain::phone::{PhoneNumber, dialled_digits};
 /// The longest spelling of a number that is looked at, in bytes.
 pub(super) const LONGEST_SPELLING: usize = 64;
 
-/// What networks send for a caller who hides: a word as it is typed on a phone's keys.
-const HIDDEN_WORDS: [&str; 6] = [
+/// What networks send for a caller who hides: a word as it is typed on a phone's keys. NO CALLER ID is not among them, as
+/// its keys are the number of somebody in Mississippi.
+const HIDDEN_WORDS: [&str; 8] = [
     "266696687",   // ANONYMOUS
-    "7378742833",  // RESTRICTED
-    "17378742833", // the same, taken for a number of North America
+    "7378742833",  // RESTRICTED; a number of Texas with a 1 in front, but networks send it so
     "2562533",     // BLOCKED
     "8656696",     // UNKNOWN
     "86282452253", // UNAVAILABLE
+    "7748283",     // PRIVATE
+    "94844353",    // WITHHELD
+    "688632732",   // OUT OF AREA
 ];
 
-/// Whether the spelling stands for a caller who hides.
+/// Whether the spelling stands for a caller who hides: a word, or one that was taken for a number of North America.
 pub(super) fn is_hidden(spelling: &str) -> bool {
-    HIDDEN_WORDS.contains(&spelling.strip_prefix('+').unwrap_or(spelling))
+    let digits = spelling.strip_prefix('+').unwrap_or(spelling);
+    HIDDEN_WORDS.contains(&digits)
+        || digits.strip_prefix('1').is_some_and(|word| HIDDEN_WORDS.contains(&word))
 }
 
 /// The digits of a spelling with dashes, brackets or blanks, and a plus where there is one; all else stays as it is.
@@ -73,4 +78,25 @@ pub(super) fn valid(number: Option<PhoneNumber>) -> Option<PhoneNumber> {
 /// The number, if somebody may have it, in a plan that is newer than ours.
 pub(super) fn possible(number: Option<PhoneNumber>) -> Option<PhoneNumber> {
     number.filter(PhoneNumber::is_possible)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_that_a_plan_has_is_taken_for_a_word() {
+        for word in HIDDEN_WORDS {
+            let with_one = format!("1{word}");
+            assert!(is_hidden(word) && is_hidden(&with_one) && is_hidden(&format!("+{with_one}")), "{word}");
+            for digits in [word, with_one.as_str()] {
+                let numbers = [whole(digits), ten_digits(digits)];
+                let is_restricted = word == "7378742833";
+                assert!(is_restricted || numbers.iter().all(|number| valid(*number).is_none()), "{digits}");
+            }
+        }
+        for number in ["+16622553743", "+6622553743", "6622553743", "+14155550123", "11", "+1", ""] {
+            assert!(!is_hidden(number), "{number}");
+        }
+    }
 }

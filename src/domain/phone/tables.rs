@@ -27,7 +27,7 @@ pub(super) struct CallingCode {
     /// One to three digits.
     pub(super) digits: String,
     pub(super) regions: Vec<Region>,
-    /// A bit for each length that national numbers have by any of the plans.
+    /// A bit for each length that landlines, mobiles and internet numbers have by any of the plans.
     lengths: u32,
     formats: Vec<(Shape, &'static Format)>,
 }
@@ -88,7 +88,7 @@ impl CallingCode {
         let shape =
             |format: &Format| Shape { pattern: Pattern::whole(format.pattern().as_str()), lengths: 0 };
         let regions: Vec<Region> = plans.iter().map(|metadata| Region::read(metadata)).collect();
-        let lengths = regions.iter().flat_map(|region| &region.kinds);
+        let lengths = regions.iter().flat_map(|region| &region.kinds).filter(|(_, kind)| kind.is_ok());
         Some(Self {
             digits: code.to_string(),
             lengths: lengths.fold(0, |all, (shape, _)| all | shape.lengths),
@@ -116,7 +116,7 @@ impl CallingCode {
             .filter(|region| region.leading.as_ref().is_none_or(|leading| leading.is_match(national)))
     }
 
-    /// Whether national numbers have that length, and do not begin as this one does only to be dialled at home.
+    /// Whether numbers of people have that length, and do not begin as this one does only to be dialled at home.
     pub(super) fn is_possible(&self, national: &str) -> bool {
         let trunk = self.regions[0].metadata.national_prefix().unwrap_or("0");
         let is_long_enough = self.lengths & bit(national.len()) != 0;
