@@ -13,13 +13,22 @@ const LONGEST_INPUT: usize = 64;
 /// How many digits emergency numbers and short codes have at most.
 const LONGEST_SHORT_CODE: usize = 6;
 
+/// How many digits area codes have at most, the trunk prefix not counted, as in Germany.
+const LONGEST_AREA_CODE: usize = 5;
+
+/// How many digits come behind an area code at least.
+const SHORTEST_BEHIND_AREA_CODE: usize = 3;
+
 /// What begins a number for calls abroad nearly everywhere, by ITU-T E.123; it is understood where the country's own
 /// prefix is another, too.
 const ABROAD: &str = "00";
 
 /// Reads the number that a text means to somebody in the default country.
 pub(super) fn read(text: &str, default: Country) -> Result<PhoneNumber, Refusal> {
-    let dialled = dialled(text)?;
+    let Typed { dialled, slash } = typed(text)?;
+    if slash.is_some_and(|slash| !is_behind_area_code(&dialled, slash, default)) {
+        return Err(Refusal::Ambiguous);
+    }
     let is_short = dialled.trim_start_matches('+').len() <= LONGEST_SHORT_CODE;
     let known = meant(&dialled, default, PhoneNumber::is_valid);
     if !known.is_empty() {
@@ -29,7 +38,35 @@ pub(super) fn read(text: &str, default: Country) -> Result<PhoneNumber, Refusal>
         return Err(Refusal::ShortCode);
     }
     // None that a plan has: one that a plan may come to have.
-    the_one(meant(&dialled, default, |number| number.is_in_new_range()))
+    the_one(meant(&dialled, default, |number| is_new(*number)))
+}
+
+/// Whether a plan may come to have the number. With a zero in front it is not a new one where a plan has it without.
+fn is_new(number: PhoneNumber) -> bool {
+    let has_surplus_zero = || {
+        let digits = number.digits();
+        let without =
+            tables::split(&digits).and_then(|(code, national)| with_code(code, national.strip_prefix('0')?));
+        without.is_some_and(|number| number.is_valid())
+    };
+    number.is_in_new_range() && !has_surplus_zero()
+}
+
+/// Whether a slash with so many characters before it divides an area code from the rest. `1234567/8` is two numbers.
+fn is_behind_area_code(dialled: &str, slash: usize, default: Country) -> bool {
+    let Some((before, after)) = dialled.split_at_checked(slash) else { return false };
+    let region = || tables::of_country(default).map(|(_, region)| region);
+    let abroad = before
+        .strip_prefix('+')
+        .or_else(|| region().and_then(|region| region.abroad(before)))
+        .or_else(|| before.strip_prefix(ABROAD));
+    let (area, longest) = match abroad.map(tables::split) {
+        Some(Some((_, area))) => (area, LONGEST_AREA_CODE),
+        Some(None) => return false,
+        // Without the zero in front, five digits are a whole number in many places.
+        None => (before, if before.starts_with('0') { LONGEST_AREA_CODE } else { LONGEST_AREA_CODE - 1 }),
+    };
+    area.strip_prefix('0').unwrap_or(area).len() <= longest && after.len() >= SHORTEST_BEHIND_AREA_CODE
 }
 
 /// The one number of several readings; where they differ, the one that is a phone of people.
@@ -72,7 +109,8 @@ fn meant(dialled: &str, default: Country, holds: Holds) -> Vec<PhoneNumber> {
 }
 
 /// The numbers that digits in international order may mean. Those that do not hold as they stand may have their own
-/// country's trunk prefix behind the code, as in `+44 (0)20 …`; none but a zero is taken off.
+/// country's trunk prefix behind the code, as in `+44 (0)20 …`, or a zero where the country has none, as people write
+/// out of habit: `+34 (0) 912 …`. No prefix but one that begins with zero is taken off.
 fn international(digits: &str, holds: Holds) -> Vec<PhoneNumber> {
     let as_typed = PhoneNumber::from_digits(digits.bytes()).filter(holds);
     if as_typed.is_some() {
@@ -83,7 +121,8 @@ fn international(digits: &str, holds: Holds) -> Vec<PhoneNumber> {
         return Vec::new();
     };
     let stripped = code.regions.first().map(|region| region.without_trunk(national)).unwrap_or_default();
-    let shorter = stripped.iter().filter(|stripped| stripped.len() < national.len());
+    let shorter = stripped.iter().map(String::as_str).filter(|stripped| stripped.len() < national.len());
+    let shorter = shorter.chain(national.strip_prefix('0'));
     shorter.filter_map(|national| with_code(code, national)).filter(holds).collect()
 }
 
@@ -91,9 +130,21 @@ fn with_code(code: &CallingCode, national: &str) -> Option<PhoneNumber> {
     PhoneNumber::from_digits(code.digits.bytes().chain(national.bytes()))
 }
 
-/// The digits of what a person typed, with a leading plus where there was one: letters, parameters and odd characters
-/// stop here.
+/// The digits of what a person typed, with a leading plus where there was one.
+struct Typed {
+    dialled: String,
+    /// How many characters of them stand before the slash, where there is one.
+    slash: Option<usize>,
+}
+
+/// The digits of what is written without a slash, with a leading plus where there is one.
 pub(super) fn dialled(text: &str) -> Result<String, Refusal> {
+    let Typed { dialled, slash } = typed(text)?;
+    if slash.is_some() { Err(Refusal::Ambiguous) } else { Ok(dialled) }
+}
+
+/// Reads the digits of what a person typed. Letters, parameters, odd characters and a second number stop here.
+fn typed(text: &str) -> Result<Typed, Refusal> {
     if text.chars().count() > LONGEST_INPUT {
         return Err(Refusal::NotANumber);
     }
@@ -105,18 +156,24 @@ pub(super) fn dialled(text: &str) -> Result<String, Refusal> {
     let number = plain.strip_prefix("tel:").unwrap_or(plain);
     let (number, has_extension) = split_extension(number);
     let mut dialled = String::with_capacity(number.len());
+    let (mut slashes, mut tildes) = (Vec::new(), Vec::new());
     for character in number.chars() {
         match character {
             '+' if dialled.is_empty() => dialled.push('+'),
             digit if digit.is_ascii_digit() => dialled.push(digit),
-            ' ' | '\t' | '(' | ')' | '[' | ']' | '.' | '-' | '/' | '~' => {}
+            ' ' | '\t' | '(' | ')' | '[' | ']' | '.' | '-' => {}
+            '/' => slashes.push(dialled.len()),
+            '~' => tildes.push(dialled.len()),
             _ => return Err(Refusal::NotANumber),
         }
     }
+    // In Russia people wait for a tone behind the 8, and write it 8~10.
+    let may_wait = tildes.is_empty() || tildes == [1] && dialled.starts_with("810");
     match (dialled.trim_start_matches('+').is_empty(), has_extension) {
         (true, _) => Err(Refusal::NotANumber),
         (false, true) => Err(Refusal::Extension),
-        (false, false) => Ok(dialled),
+        (false, false) if slashes.len() > 1 || !may_wait => Err(Refusal::Ambiguous),
+        (false, false) => Ok(Typed { dialled, slash: slashes.first().copied() }),
     }
 }
 

@@ -71,9 +71,8 @@ fn reads_in_four_ways(plan: &Metadata, national: &str, number: PhoneNumber, defa
         reads_at_home(national, home, number);
         let trunk = plan.national_prefix().unwrap_or_default();
         reads_at_home(&format!("{trunk}{national}"), home, number);
-        if trunk.starts_with('0') || trunk.is_empty() {
-            reads(&format!("+{} ({trunk}) {national}", code.digits).replace("() ", ""), default, number);
-        }
+        let with_zero = self::number(plan, &format!("0{national}")).filter(PhoneNumber::is_valid);
+        reads(&format!("+{} (0) {national}", code.digits), default, with_zero.unwrap_or(number));
     }
 }
 

@@ -245,6 +245,75 @@ fn numbers_are_read_as_they_are_dialled_at_home() {
 }
 
 #[test]
+fn a_zero_in_brackets_is_left_out_where_no_plan_has_it() {
+    for (typed, right) in [
+        ("+34 (0) 912 34 56 78", "+34912345678"),
+        ("+48 (0) 22 123 45 67", "+48221234567"),
+        ("+36 (0) 1 234 5678", "+3612345678"),
+        ("+420 (0) 601 123 456", "+420601123456"),
+        ("+7 (0) 812 123 45 67", "+78121234567"),
+        ("+351 (0) 212 345 678", "+351212345678"),
+        ("+47 (0) 412 34 567", "+4741234567"),
+        ("+45 (0) 32 12 34 56", "+4532123456"),
+        ("+30 (0) 21 0123 4567", "+302101234567"),
+        ("+65 (0) 6123 4567", "+6561234567"),
+        ("+1 (0) 415 555 0123", "+14155550123"),
+        ("0034 (0) 912 34 56 78", "+34912345678"),
+        // Not a new range with the zero kept.
+        ("+39 (0) 347 123 4567", "+393471234567"),
+        ("+39 (0) 6 1234 5678", "+390612345678"),
+    ] {
+        let parsed = PhoneNumber::parse(typed, country("DE"));
+        assert_eq!(parsed.map(|number| number.e164()).as_deref(), Ok(right), "{typed}");
+    }
+    // Ascension's plan has it with the zero, as a company's number.
+    let ascension = PhoneNumber::parse("+247 (0) 62889", Country::US).unwrap();
+    assert_eq!(ascension.line_kind(Allowed { voip: true, new_ranges: true }), Err(Refusal::NotALine));
+    for (default, typed) in [("IT", "0347 123 4567"), ("DE", "+34 (00) 912 34 56 78")] {
+        assert_eq!(PhoneNumber::parse(typed, country(default)), Err(Refusal::NotValid), "{typed}");
+    }
+}
+
+#[test]
+fn a_slash_stands_behind_an_area_code_and_a_tilde_behind_an_8() {
+    for (default, typed, right) in [
+        ("DE", "030/23125 123", "+493023125123"),
+        ("DE", "+49 30/23125 123", "+493023125123"),
+        ("DE", "+49 (0)30 / 23125 123", "+493023125123"),
+        ("US", "01149 30/23125 123", "+493023125123"),
+        ("DE", "033056/12345", "+493305612345"),
+        ("BE", "0470/12.34.56", "+32470123456"),
+        ("US", "415/555-0123", "+14155550123"),
+        ("RU", "8 ~ 10 49 30 23125 123", "+493023125123"),
+    ] {
+        let parsed = PhoneNumber::parse(typed, country(default));
+        assert_eq!(parsed.map(|number| number.e164()).as_deref(), Ok(right), "{default}: {typed}");
+    }
+    for (default, typed) in [
+        ("US", "+49 30 1234567/8"),
+        ("DE", "030 1234567/8"),
+        ("DE", "030 1234567／68"),
+        ("DE", "030/1234567/8"),
+        ("US", "415 555 0123/4"),
+        ("US", "555 0123/0124"),
+        ("GG", "256789/90"),
+        ("DE", "34567/34568"),
+        ("DE", "02641/1"),
+        ("US", "+4/93023125123"),
+        ("US", "+49 30 1234567~8"),
+        ("RU", "812 123 45 67~8"),
+        ("RU", "8~812 123 45 67"),
+        ("RU", "8~~10 49 30 23125 123"),
+    ] {
+        assert_eq!(
+            PhoneNumber::parse(typed, country(default)),
+            Err(Refusal::Ambiguous),
+            "{default}: {typed}"
+        );
+    }
+}
+
+#[test]
 fn what_could_be_another_number_is_refused() {
     for (default, typed, refusal) in [
         // Another country's trunk prefix, or code, in this country.
