@@ -124,7 +124,7 @@ where
     let most = (bounds.connections / bounds.workers).max(1);
     let builder = Server::build()
         .workers(bounds.workers)
-        .max_concurrent_connections(most + CLOSING_AT_ONCE)
+        .max_concurrent_connections(most + CLOSING_AT_ONCE.min(most / 8).max(1))
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
     let connected = Connected {
