@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use crate::domain::user::{EmailAddress, ascii_domain};
 
-/// How long a mail server may take for each step.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a mail server may take until it is connected to.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// How long it may take for a whole message. The transport itself would wait for an answer for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An e-mail in plain text.
 #[derive(Clone, Debug)]
@@ -87,6 +89,7 @@ pub struct Mailer {
     from: Mailbox,
     host: HostName,
     transport: Transport,
+    patience: Duration,
 }
 
 impl Mailer {
@@ -95,14 +98,15 @@ impl Mailer {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| MailError::Server)?
             .hello_name(host.0.clone())
-            .timeout(Some(PATIENCE))
+            .timeout(Some(CONNECTING))
             .build();
-        Ok(Self { from: mailbox(from)?, host, transport: Transport::Smtp(Box::new(transport)) })
+        let transport = Transport::Smtp(Box::new(transport));
+        Ok(Self { from: mailbox(from)?, host, transport, patience: PATIENCE })
     }
 
     /// A mailer that puts every message into a folder, as an `.eml` file that only we can read.
     pub fn folder(folder: PathBuf, from: &str, host: HostName) -> Result<Self, MailError> {
-        Ok(Self { from: mailbox(from)?, host, transport: Transport::Folder(folder) })
+        Ok(Self { from: mailbox(from)?, host, transport: Transport::Folder(folder), patience: PATIENCE })
     }
 
     /// Sends the letter, written at that time. Each try of one letter has the same `id`, so that a receiver who got it
@@ -111,7 +115,10 @@ impl Mailer {
         let message = self.message(letter, id, written)?;
         match &self.transport {
             Transport::Smtp(transport) => {
-                transport.send(message).await.map(|_| ()).map_err(|error| failure(&error))
+                let sent = tokio::time::timeout(self.patience, transport.send(message)).await;
+                let sent =
+                    sent.map_err(|_| MailError::NotTaken("the mail server did not answer in time".into()))?;
+                sent.map(|_| ()).map_err(|error| failure(&error))
             }
             Transport::Folder(folder) => put(folder, &message.formatted())
                 .await
@@ -193,6 +200,18 @@ mod tests {
     use super::*;
 
     const FROM: &str = "Maskline <maskline@example.com>";
+
+    #[tokio::test]
+    async fn a_mail_server_that_says_nothing_is_not_waited_for_for_ever() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", silent.local_addr().unwrap());
+        let mut mailer = Mailer::smtp(&url, FROM, host("masks.example.com")).unwrap();
+        mailer.patience = Duration::from_millis(200);
+        let letter =
+            Letter { to: "ada@example.com".parse().unwrap(), subject: "Hello".into(), text: "Hello".into() };
+        let sent = mailer.send(&letter, Uuid::nil(), DateTime::UNIX_EPOCH).await;
+        assert!(matches!(sent, Err(MailError::NotTaken(_))), "{sent:?}");
+    }
 
     fn host(name: &str) -> HostName {
         HostName::parse(name).unwrap()

@@ -15,6 +15,8 @@ use crate::app::App;
 const NAP: Duration = Duration::from_secs(1);
 /// How long it waits after a fault, so as not to hammer at what is broken.
 const AFTER_FAULT: Duration = Duration::from_secs(3);
+/// How long letters that are on their way may take once the server stops.
+const LAST_LETTERS: Duration = Duration::from_secs(5);
 /// How long lies between two looks at calls that last too long.
 const ROUND: Duration = Duration::from_secs(10);
 /// How many of those lie between two rounds of forgetting.
@@ -37,10 +39,15 @@ pub async fn reconcile(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
-/// Sends mail until `shutdown` turns true; what was begun is finished.
+/// Sends mail until `shutdown` turns true; what was begun is finished, unless a mail server keeps it waiting: then it is
+/// tried again after the next start.
 pub async fn letters(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
     while !*shutdown.borrow() {
-        let pause = match app.send_due_letters().await {
+        let sent = tokio::select! {
+            sent = app.send_due_letters() => sent,
+            () = stopped_for(LAST_LETTERS, shutdown.clone()) => return,
+        };
+        let pause = match sent {
             Ok(true) => continue,
             Ok(false) => NAP,
             Err(error) => {
@@ -54,6 +61,13 @@ pub async fn letters(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
             () = sleep(pause) => {}
         }
     }
+}
+
+/// Waits until `shutdown` has been true for so long.
+async fn stopped_for(time: Duration, mut shutdown: watch::Receiver<bool>) {
+    // Nobody is left to say so: that is a stop, too.
+    let _ = shutdown.wait_for(|stops| *stops).await;
+    sleep(time).await;
 }
 
 /// Works until `shutdown` turns true; what was begun is finished.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::App;
-use super::masks::ChangeError;
+use super::masks::{ChangeError, count_change};
 use crate::db::audit::{self, Actor};
 use crate::db::{calls, masks, records};
 use crate::domain::call::is_barred;
@@ -16,7 +16,8 @@ const DAY: TimeDelta = TimeDelta::hours(24);
 
 impl App {
     /// Lets the caller of that call to one of the user's masks in again: what they did until now counts towards no limit
-    /// of theirs. Servers hear of it as they hear of each other's calls.
+    /// of theirs. Servers hear of it as they hear of each other's calls. Nothing is done where this server knows that the
+    /// next call of theirs is taken as it is.
     pub async fn admit_caller(&self, user: UserId, mask: MaskId, call: CallId) -> Result<(), ChangeError> {
         let now = self.now();
         let found = move |conn: &mut _| {
@@ -29,10 +30,15 @@ impl App {
         if let Ok(number) = self.sealer.open(&caller.sealed, Place::caller(call.0)) {
             digests.extend(self.sealer.caller_lookups(mask.0, number));
         }
-        let noted = digests.clone();
+        if !digests.iter().any(|digest| self.is_barred((mask, user), digest)) {
+            return Ok(());
+        }
+        let (noted, rule) = (digests.clone(), self.changes(user));
         let work = move |conn: &mut _| {
+            count_change(conn, rule, now)?;
             records::admit(conn, mask, &noted, now - DAY, now)?;
-            audit::write(conn, now, Actor::User(user), "caller let in", mask.0, "")
+            audit::write(conn, now, Actor::User(user), "caller let in", mask.0, "")?;
+            Ok::<_, ChangeError>(())
         };
         self.db.transaction(work).await?;
         let mut book = self.book();

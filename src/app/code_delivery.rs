@@ -58,17 +58,21 @@ impl App {
         channel: Channel,
     ) -> Result<Option<CodeToSend>, DbError> {
         let Ok(id) = reference.parse().map(VerificationId) else { return Ok(None) };
-        let (session, now) = (session.to_owned(), self.now());
-        let found = self.calls_db.transaction(move |conn| {
-            let Some(code) = codes::claim(conn, id, &session, now)? else { return Ok::<_, DbError>(None) };
-            Ok(numbers::find_any(conn, code.number)?.map(|number| (code, number)))
-        });
-        let Some((code, stored)) = found.await? else { return Ok(None) };
-        let Ok(to) = self.sealer.open(&stored.sealed, Place::number(stored.id.0)) else { return Ok(None) };
         let Some(from) = self.settings.code_sender else { return Ok(None) };
-        if code.channel != channel_word(channel) {
+        if session.is_empty() {
+            tracing::error!(
+                "a session that was to carry a code has no id: what becomes of it could not be told"
+            );
             return Ok(None);
         }
+        let (session, now) = (session.to_owned(), self.now());
+        let found = self.calls_db.transaction(move |conn| {
+            let by = (session.as_str(), channel_word(channel));
+            let Some(code) = codes::claim(conn, id, by, now)? else { return Ok::<_, DbError>(None) };
+            Ok(numbers::find_any(conn, code.number)?.map(|number| (code, number)))
+        });
+        let Some((_, stored)) = found.await? else { return Ok(None) };
+        let Ok(to) = self.sealer.open(&stored.sealed, Place::number(stored.id.0)) else { return Ok(None) };
         let text = match channel {
             Channel::Voice => texts::text(&texts::CodeCall { host: self.host_name() }),
             Channel::Text => {
@@ -111,10 +115,12 @@ impl App {
         Ok(is_said.then(|| texts::text(&texts::CodeSpoken { digits: &verification::spoken(&self.code(id)) })))
     }
 
-    /// Whether one of these is the number that codes come from, and what somebody hears who calls it.
+    /// Whether one of these is the number that codes come from, and what somebody hears who calls it. Where a mask has
+    /// that number, the mask is what is called.
     pub fn answer_at_code_sender(&self, called: &[PhoneNumber]) -> Option<Instruction> {
-        let is_called = self.settings.code_sender.is_some_and(|sender| called.contains(&sender));
-        is_called.then(|| Instruction::Say(texts::text(&texts::OnlyCodes { host: self.host_name() })))
+        let sender = self.settings.code_sender.filter(|sender| called.contains(sender))?;
+        let is_mask = self.directory.look(|map| map.holds(sender));
+        (!is_mask).then(|| Instruction::Say(texts::text(&texts::OnlyCodes { host: self.host_name() })))
     }
 
     /// The host of the deployment's public address.
@@ -133,7 +139,7 @@ impl App {
             .filter(|host| !host.ends_with([']', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
     }
 
-    /// Why no code can be sent at all, if so: there is no number to send it from, or a mask has it.
+    /// Whether no code can be sent at all: there is no number to send it from, or a mask has it.
     pub async fn lacks_code_sender(&self) -> Result<bool, DbError> {
         let Some(sender) = self.settings.code_sender else { return Ok(true) };
         self.db.transaction(move |conn| masks::is_mask(conn, sender)).await

@@ -132,7 +132,8 @@ impl App {
     async fn send_claimed(&self, claimed: Claimed) -> Result<(), DbError> {
         let sent = match read(&self.sealer, &claimed) {
             Some(letter) => self.mailer.send(&letter, claimed.id.0, claimed.created_at).await,
-            None => Err(MailError::Refused("it does not open".into())),
+            // Under a key that is not on this server's list, as may be while keys are changed.
+            None => Err(MailError::NotTaken("it does not open".into())),
         };
         let next_at = self.now() + pause(claimed.attempts);
         let failure = match &sent {
@@ -150,7 +151,7 @@ impl App {
         let is_sent = sent.is_ok();
         self.work_db
             .transaction(move |conn| match failure {
-                _ if is_sent => letters::erase(conn, &claimed),
+                _ if is_sent => letters::erase(conn, claimed.id),
                 Some(failure) => letters::fail(conn, &claimed, failure),
                 None => letters::try_again(conn, &claimed, next_at),
             })

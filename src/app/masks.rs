@@ -249,7 +249,7 @@ impl App {
         Ok(self.reached().await)
     }
 
-    fn changes(&self, user: UserId) -> Rule {
+    pub(super) fn changes(&self, user: UserId) -> Rule {
         self.rule("changes of masks", &user.to_string(), Rate::per_hour(CHANGES_AN_HOUR))
     }
 
@@ -279,7 +279,7 @@ impl App {
 }
 
 /// Counts a change of a mask that is held: always in this order, so that two do not wait for each other.
-fn count_change(conn: &mut Connection, rule: Rule, now: DateTime<Utc>) -> Result<(), ChangeError> {
+pub(super) fn count_change(conn: &mut Connection, rule: Rule, now: DateTime<Utc>) -> Result<(), ChangeError> {
     rates::take(conn, &[rule], now)?.map_err(|exceeded| ChangeError::TooOften { until: exceeded.until })
 }
 

@@ -113,15 +113,15 @@ pub fn end_live(conn: &mut Connection, number: NumberId, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-/// Lets the carrier's session carry the code, if none other has: the same session may ask twice.
+/// Lets the carrier's session, of that channel's word, carry the code, if none other has: the same session may ask twice.
 pub fn claim(
     conn: &mut Connection,
     id: VerificationId,
-    session: &str,
+    (session, channel): (&str, &str),
     now: DateTime<Utc>,
 ) -> Result<Option<SentCode>, DbError> {
     let free = codes::carrier_session.is_null().or(codes::carrier_session.eq(session));
-    let usable = codes::ended_at.is_null().and(codes::expires_at.gt(now));
+    let usable = codes::ended_at.is_null().and(codes::expires_at.gt(now)).and(codes::channel.eq(channel));
     let row: Option<Row> = diesel::update(codes::table.find(id.0).filter(usable).filter(free))
         .set(codes::carrier_session.eq(session))
         .returning(COLUMNS)

@@ -142,7 +142,7 @@ async fn too_many_numbers(signed_in: &SignedIn) -> Result<String, PageError> {
 async fn verify_page(signed_in: &SignedIn, id: NumberId, errors: Errors) -> Result<VerifyPage, PageError> {
     let progress = signed_in.app().verification(signed_in.user.id, id).await?.ok_or(PageError::NotFound)?;
     let now = signed_in.app().now();
-    let (no_call, no_text) = closed_ways(signed_in, &progress).await;
+    let (no_call, no_text) = closed_ways(signed_in, &progress).await?;
     Ok(VerifyPage {
         page: signed_in.visitor.page("Prove your number"),
         errors,
@@ -170,10 +170,10 @@ async fn verify_page(signed_in: &SignedIn, id: NumberId, errors: Errors) -> Resu
 async fn closed_ways(
     signed_in: &SignedIn,
     progress: &Progress,
-) -> (Option<&'static str>, Option<&'static str>) {
+) -> Result<(Option<&'static str>, Option<&'static str>), PageError> {
     let (app, channels) = (signed_in.app(), signed_in.app().settings().channels);
-    if app.settings().code_sender.is_none() {
-        return (Some(NO_SENDER), Some(""));
+    if app.lacks_code_sender().await? {
+        return Ok((Some(NO_SENDER), Some("")));
     }
     let no_call = (!channels.voice).then_some("This service makes no calls.");
     let no_text = if !channels.text {
@@ -187,7 +187,7 @@ async fn closed_ways(
     } else {
         None
     };
-    (no_call, no_text)
+    Ok((no_call, no_text))
 }
 
 /// What is under way, or has arrived; nothing where no code can be typed.
