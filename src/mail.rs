@@ -3,6 +3,7 @@
 //! Knows nothing of what is written; it takes an address, a subject and a plain text, and makes one complete message of
 //! them (RFC 5322, MIME) that a receiver who checks such things takes.
 
+use std::error::Error as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -50,10 +51,10 @@ pub enum MailError {
     /// The message cannot be written.
     #[error("the message cannot be written: {0}")]
     Unwritable(String),
-    /// The mail server refused this message for good: another try would be refused too.
+    /// The mail server says for good that nobody receives mail at this address: another try would be refused too.
     #[error("the message was refused: {0}")]
     Refused(String),
-    /// The mail server, or the folder, did not take it now.
+    /// The mail server, or the folder, did not take it now, or for a reason that an operator can mend.
     #[error("the message was not taken: {0}")]
     NotTaken(String),
 }
@@ -118,7 +119,7 @@ impl Mailer {
                 let sent = tokio::time::timeout(self.patience, transport.send(message)).await;
                 let sent =
                     sent.map_err(|_| MailError::NotTaken("the mail server did not answer in time".into()))?;
-                sent.map(|_| ()).map_err(|error| failure(&error))
+                sent.map(|_| ()).map_err(|error| failure(&error, &letter.to))
             }
             Transport::Folder(folder) => put(folder, &message.formatted())
                 .await
@@ -152,9 +153,9 @@ impl Mailer {
 
 /// What went wrong, without the server's own words: those may repeat the address.
 ///
-/// A 5xx is about this message, and for good, unless it is about how we speak to the server (500 to 504: syntax, a name
-/// that it does not take) or sign in there (530 to 538): those an operator mends.
-fn failure(error: &lettre::transport::smtp::Error) -> MailError {
+/// Only what is about the recipient's address is for good. Everything else may be mended while the letter waits: how we sign
+/// in, what the server lets us send, how much and from whom, or a mailbox that is full.
+fn failure(error: &lettre::transport::smtp::Error, to: &EmailAddress) -> MailError {
     let kind = match () {
         () if error.is_timeout() => "the mail server took too long",
         () if error.is_tls() => "no encrypted connection to the mail server",
@@ -165,9 +166,35 @@ fn failure(error: &lettre::transport::smtp::Error) -> MailError {
         () => "the mail server cannot be reached",
     };
     let Some(code) = error.status() else { return MailError::NotTaken(kind.to_owned()) };
-    let (words, code) = (format!("{kind} ({code})"), u16::from(code));
-    let is_about_us = matches!(code, 500..=504 | 530..=538);
-    if error.is_permanent() && !is_about_us { MailError::Refused(words) } else { MailError::NotTaken(words) }
+    let reply = error.source().map(ToString::to_string).unwrap_or_default();
+    let status = enhanced_status(&reply);
+    let words = match status {
+        Some([class, subject, detail]) => format!("{kind} ({code}, {class}.{subject}.{detail})"),
+        None => format!("{kind} ({code})"),
+    };
+    let names_recipient = || reply.to_lowercase().contains(&to.as_str().to_lowercase());
+    let is_about_recipient = match (u16::from(code), status) {
+        // No such mailbox or domain, a name that none can have, moved away, a domain without mail; or a mailbox that is closed.
+        (_, Some([5, 1, 1..=4 | 6 | 10] | [5, 2, 1])) => true,
+        // Each is said of senders, and of relaying, as well.
+        (_, Some([5, 1, 0])) | (550 | 551 | 553, None) => names_recipient(),
+        _ => false,
+    };
+    if error.is_permanent() && is_about_recipient {
+        MailError::Refused(words)
+    } else {
+        MailError::NotTaken(words)
+    }
+}
+
+/// The enhanced status code of a reply (RFC 3463), which its text begins with (RFC 2034) or has behind a `#`, as qmail does.
+fn enhanced_status(reply: &str) -> Option<[u16; 3]> {
+    let read = |text: &str| {
+        let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+        let numbers: Option<Vec<u16>> = text[..end].split('.').map(|number| number.parse().ok()).collect();
+        <[u16; 3]>::try_from(numbers?).ok().filter(|[class, ..]| matches!(class, 4 | 5))
+    };
+    read(reply).or_else(|| reply.split('#').skip(1).find_map(read))
 }
 
 /// A sender, its domain as it goes over the wire.
@@ -217,8 +244,8 @@ mod tests {
         HostName::parse(name).unwrap()
     }
 
-    /// A mail server that gives one answer to every RCPT, and keeps all that it is told.
-    async fn server(to_recipients: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    /// A mail server that gives one answer to a command (at first to none, as a greeting), and keeps all that it is told.
+    async fn server(command: &'static str, reply: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
         let told = Arc::new(Mutex::new(vec![]));
@@ -227,14 +254,16 @@ mod tests {
             let (client, _) = listener.accept().await.unwrap();
             let (lines, mut out) = client.into_split();
             let mut lines = BufReader::new(lines).lines();
-            out.write_all(b"220 mail.example.com\r\n").await.unwrap();
+            let greeting = if command.is_empty() { reply } else { "220 mail.example.com" };
+            out.write_all(format!("{greeting}\r\n").as_bytes()).await.unwrap();
             let mut is_data = false;
             while let Ok(Some(line)) = lines.next_line().await {
                 let answer = match line.as_str() {
+                    "." if command == "." => reply,
                     "." => "250 kept",
                     _ if is_data => "",
+                    line if !command.is_empty() && line.starts_with(command) => reply,
                     "DATA" => "354 go on",
-                    line if line.starts_with("RCPT") => to_recipients,
                     _ => "250 fine",
                 };
                 is_data = (is_data || answer.starts_with("354")) && line != ".";
@@ -253,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_is_complete_and_the_server_is_greeted_by_our_name() {
-        let (url, told) = server("250 fine").await;
+        let (url, told) = server("RCPT", "250 fine").await;
         let from = "Geheim & Co. Grüße <masks@bücher.example>";
         let mailer = Mailer::smtp(&url, from, host("masks.example.com")).unwrap();
         let letter = letter("Ada@Bücher.example", "Grüße\r\nBcc: eve@example.com", "Schöne Grüße.\n.\n");
@@ -277,22 +306,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_refused_for_good_is_told_from_what_may_be_taken_later_and_no_error_has_the_address() {
-        for (answer, is_for_good) in [
-            ("550 5.1.1 no ada@example.com here", true),
-            ("553 not to ada@example.com", true),
-            ("451 4.7.1 greylisted, ada@example.com", false),
-            ("421 too busy", false),
-            ("530 5.7.0 sign in first", false),
-            ("504 5.5.2 need fully-qualified hostname", false),
+    async fn only_what_is_about_the_recipient_is_for_good_and_no_error_has_the_address() {
+        for (command, reply, is_for_good) in [
+            ("RCPT", "550 5.1.1 <ada@example.com>: Recipient address rejected: User unknown", true),
+            ("RCPT", "550-5.1.1 The account does not exist\r\n550 5.1.1 ada@example.com", true),
+            ("RCPT", "550 5.1.2 Host unknown", true),
+            ("RCPT", "553 5.1.3 The address is not valid", true),
+            ("RCPT", "556 5.1.10 Recipient address has null MX", true),
+            (".", "550 5.2.1 The mailbox is disabled", true),
+            ("RCPT", "550 #5.1.0 Address rejected Ada@Example.com", true),
+            ("RCPT", "553 not to ada@example.com", true),
+            ("RCPT", "550 sorry, no mailbox here by that name (#5.1.1)", true),
+            ("RCPT", "451 4.7.1 greylisted, ada@example.com", false),
+            ("RCPT", "450 4.1.1 ada@example.com is not there now", false),
+            ("RCPT", "421 too busy", false),
+            ("MAIL", "530 5.7.0 sign in first", false),
+            ("MAIL", "550 5.7.0 Authentication required", false),
+            ("RCPT", "504 5.5.2 need fully-qualified hostname", false),
+            ("RCPT", "550 5.7.1 Relaying denied: ada@example.com", false),
+            ("RCPT", "554 5.7.1 <ada@example.com>: Relay access denied", false),
+            ("RCPT", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", false),
+            ("RCPT", "550 relay not permitted", false),
+            ("RCPT", "551 we do not relay", false),
+            ("RCPT", "553 5.7.1 Sender address rejected: not owned by user", false),
+            ("MAIL", "553 5.1.8 Sender address rejected: Domain not found", false),
+            ("MAIL", "550 5.1.0 Sender address rejected", false),
+            ("MAIL", "553 sender is not allowed", false),
+            (".", "550-5.7.26 This mail has been blocked\r\n550 5.7.26 SPF and DKIM did not pass", false),
+            ("", "554 5.7.1 Client host blocked", false),
+            ("", "554 no SMTP service here", false),
+            ("", "550 192.0.2.1 is listed", false),
+            ("RCPT", "550 5.4.5 Daily sending quota exceeded", false),
+            ("RCPT", "552 5.2.2 The mailbox of ada@example.com is full", false),
+            ("RCPT", "554 4.3.0 ada@example.com: try again", false),
+            ("DATA", "554 no valid recipients", false),
+            (".", "554 it looks like spam", false),
         ] {
-            let (url, _) = server(answer).await;
+            let (url, _) = server(command, reply).await;
             let mailer = Mailer::smtp(&url, FROM, host("masks.example.com")).unwrap();
             let letter = letter("ada@example.com", "A", "b");
             let error = mailer.send(&letter, Uuid::nil(), DateTime::UNIX_EPOCH).await.unwrap_err();
-            assert_eq!(matches!(error, MailError::Refused(_)), is_for_good, "{answer}: {error}");
+            assert_eq!(matches!(error, MailError::Refused(_)), is_for_good, "{reply}: {error}");
             let shown = format!("{error} {error:?}");
-            assert!(shown.contains(&answer[..3]) && !shown.contains("ada"), "{shown}");
+            assert!(shown.contains(&reply[..3]) && !shown.contains("ada"), "{shown}");
         }
     }
 
