@@ -14,11 +14,20 @@ use crate::secrets;
 
 /// The variables of a file, none if there is no file. An error names the line, but not what is written there.
 pub(super) fn read(path: &Path) -> io::Result<Variables> {
-    let text = match fs::read_to_string(path) {
+    let text = match text(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Variables::new()),
         read => read?,
     };
     parse(&text)
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    String::from_utf8(fs::read(path)?).map_err(|error| {
+        let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = sound.split(|byte| *byte == b'\n').count();
+        let what = format!("line {line} is not in UTF-8: save the file in this encoding");
+        io::Error::new(ErrorKind::InvalidData, what)
+    })
 }
 
 /// The variables of a text; the last value of a name counts.
@@ -35,7 +44,7 @@ fn invalid(error: assignments::Unclear) -> io::Error {
 pub(super) fn set(path: &Path, variables: &[(&str, &str)]) -> io::Result<()> {
     // A link stays a link, and what it leads to is changed.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let before = match fs::read_to_string(&path) {
+    let before = match text(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         read => read?,
     };
@@ -139,6 +148,19 @@ mod tests {
         let error = parse("A=1\n\nPASSWORD hunter two\n").unwrap_err().to_string();
         assert!(error.starts_with("line 3 ") && !error.contains("hunter"), "{error}");
         assert!(read(Path::new("/nowhere/.env")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_refused_with_its_line_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        let latin = b"A=1\n# \nTROPO_PASSWORD=gr\xfc\xdfe\n";
+        fs::write(&path, latin).unwrap();
+        for error in [read(&path).unwrap_err(), set(&path, &[("A", "2")]).unwrap_err()] {
+            let shown = error.to_string();
+            assert!(shown.starts_with("line 3 is not in UTF-8") && !shown.contains("gr"), "{shown}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), latin);
     }
 
     #[test]
