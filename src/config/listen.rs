@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// What is expected of such a setting.
 pub(super) const EXPECTED: &str =
-    "an address and a port such as 127.0.0.1:8080, or a Unix socket such as unix:/run/maskline/maskline.sock";
+    "an address and a port such as 127.0.0.1:8080, or a Unix socket such as unix:/run/maskline.sock";
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
