@@ -1,9 +1,14 @@
 //! Why the database did not do what it was asked, told apart by its codes and by time, never by its words: those are in
 //! the language of the server (`lc_messages`).
 //!
-//! Diesel hands on the kinds that it knows by their codes (SQLSTATE) and no code itself. What it does not know and what
-//! means that the server is too busy are the two time-outs that we set and a deadlock: all three end a statement after
-//! [`LOCK_WAIT`] at the earliest, and nothing else does.
+//! Diesel hands on the kinds that it knows by their codes (SQLSTATE) and no code itself, and a role may rarely choose the
+//! server's language. So what Diesel does not know is told by how long the statement took:
+//!
+//! - From [`LOCK_WAIT`] on it counts as an outage: the two time-outs that we set, and a deadlock where `deadlock_timeout` is
+//!   not below its default of 1 s, come no sooner. A fault of ours in a statement that was slow before it failed is taken
+//!   for an outage, too.
+//! - Before, it counts as a fault of ours. So does what cannot be told from one: a full disk (53100), too little memory
+//!   (53200), a statement that an administrator cancels (57014). Each is in the log in the server's words.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
