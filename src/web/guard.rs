@@ -168,6 +168,11 @@ impl SignedIn {
         &self.visitor.app
     }
 
+    /// Whether there is such a zone as the user has saved; if not, they read UTC.
+    pub(super) fn zone_is_known(&self) -> bool {
+        self.user.time_zone.parse::<Tz>().is_ok()
+    }
+
     /// The clocks that the user reads.
     pub(super) fn zone(&self) -> Tz {
         self.user.time_zone.parse().unwrap_or(Tz::UTC)

@@ -746,8 +746,11 @@ async fn times_are_shown_by_the_clocks_that_a_user_chooses() {
             .contains("“Mars/Phobos”, is not known here. Until you choose another, times are shown in UTC")
     );
     assert!(page.text.contains("<option value=\"\" selected>"), "{}", page.text);
+    let masks = ada.get("/masks").await;
+    assert!(masks.text.contains("href=\"/account#time_zone\""), "{}", masks.text);
     let saved = ada.submit("/account", "/account/time-zone", &[("time_zone", "Indian/Maldives")]).await;
     assert_eq!(saved.location(), "/account");
+    assert!(!ada.get("/masks").await.text.contains("/account#time_zone"));
     for zone in ["", "Mars/Phobos", "<script>", "../../etc/passwd"] {
         let page = ada.submit("/account", "/account/time-zone", &[("time_zone", zone)]).await;
         assert_eq!(page.status, 422, "{zone}");

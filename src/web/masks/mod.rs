@@ -87,6 +87,7 @@ struct OwnNumberView {
 #[template(path = "masks/index.html")]
 struct IndexPage {
     page: Page,
+    zone_is_known: bool,
     steps: Option<FirstSteps>,
     proved: bool,
     may_add_number: bool,
@@ -113,6 +114,7 @@ pub(super) async fn index(
     let may_have = usize::try_from(app.settings().limits.numbers_per_user).unwrap_or(usize::MAX);
     shown(&IndexPage {
         page: signed_in.visitor.page("Your masks"),
+        zone_is_known: signed_in.zone_is_known(),
         steps,
         pages: pages("Masks", number_of_page, MASKS_OF_PAGE, list.total, |page| {
             format!("/masks?page={page}")
