@@ -116,7 +116,11 @@ impl App {
             if self.directory.standing().version.is_none() {
                 return Err(Undecided::NotLoaded);
             }
-            return Ok(Some(self.routed(Decision::TurnAway(Reason::NotInService), None)));
+            let mut routed = self.routed(Decision::TurnAway(Reason::NotInService), None);
+            if let Some(instruction) = self.answer_at_code_sender(&incoming.called) {
+                routed.instruction = instruction;
+            }
+            return Ok(Some(routed));
         };
         let destination = self.destination(&entry)?;
         let facts = CalledMask {
@@ -155,7 +159,7 @@ impl App {
         let digest = self.sealer.to_write(&lookups);
         let (mask, is_over) = ((entry.mask, entry.user), decided.is_refused());
         book.add(&BookedCall { id, mask, caller: digest, decided, at: now, is_over }, now);
-        let listed = if is_over { book.list_refused(entry.mask, now) } else { Listed::Yes };
+        let listed = if is_over { book.list_refused(entry.mask, decided, now) } else { Listed::Yes };
         match listed {
             Listed::Yes => self.recorder.tell(Told::Called {
                 id,

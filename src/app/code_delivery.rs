@@ -115,12 +115,11 @@ impl App {
         Ok(is_said.then(|| texts::text(&texts::CodeSpoken { digits: &verification::spoken(&self.code(id)) })))
     }
 
-    /// Whether one of these is the number that codes come from, and what somebody hears who calls it. Where a mask has
-    /// that number, the mask is what is called.
-    pub fn answer_at_code_sender(&self, called: &[PhoneNumber]) -> Option<Instruction> {
-        let sender = self.settings.code_sender.filter(|sender| called.contains(sender))?;
-        let is_mask = self.directory.look(|map| map.holds(sender));
-        (!is_mask).then(|| Instruction::Say(texts::text(&texts::OnlyCodes { host: self.host_name() })))
+    /// Whether one of these, none of which is a mask, is the number that codes come from, and what somebody hears who calls
+    /// it.
+    pub(super) fn answer_at_code_sender(&self, called: &[PhoneNumber]) -> Option<Instruction> {
+        let is_called = self.settings.code_sender.is_some_and(|sender| called.contains(&sender));
+        is_called.then(|| Instruction::Say(texts::text(&texts::OnlyCodes { host: self.host_name() })))
     }
 
     /// The host of the deployment's public address.

@@ -24,7 +24,8 @@ fn name(masks: &str) -> String {
     format!("Maskline codes {masks}")
 }
 
-/// The number that the settings name, else the one that is there already, else a new one.
+/// The number that the settings name, else the one that is there already, else a new one. The application that numbers for
+/// codes lie in learns the present addresses in any case.
 pub(super) async fn code_sender(
     tropo: &Tropo,
     wish: &Wish<'_>,
@@ -32,23 +33,35 @@ pub(super) async fn code_sender(
     masks: (&str, &ApplicationWish),
     fault: impl Fn(CarrierError) -> CliError,
 ) -> Result<PhoneNumber, CliError> {
-    if let Some(named) = wish.code_sender {
-        return Ok(named);
-    }
     let (masks, like) = masks;
     let settings = ApplicationWish { name: name(masks), ..like.clone() };
-    let known = applications.iter().find(|application| application.name == settings.name);
-    let application = match known {
-        Some(known) => {
-            tropo.update_application(&known.id, &settings).await.map_err(&fault)?;
-            known.id.clone()
+    // A creation whose answer was lost may have left a second one of the name.
+    let known: Vec<&str> = applications
+        .iter()
+        .filter(|application| application.name == settings.name)
+        .map(|application| application.id.as_str())
+        .collect();
+    let mut held = None;
+    for application in &known {
+        tropo.update_application(application, &settings).await.map_err(&fault)?;
+        held = held.or(tropo.numbers_of(application).await.map_err(&fault)?.first().copied());
+    }
+    if let Some(named) = wish.code_sender {
+        if tropo.numbers_of(masks).await.map_err(&fault)?.contains(&named) {
+            eprintln!(
+                "TROPO_CALLER_ID names a number of the masks' application. If it is a mask, no codes are sent: take the \
+                 setting out and run this again, and a number of its own is rented."
+            );
         }
-        None => tropo.create_application(&settings).await.map_err(&fault)?,
-    };
-    let held = tropo.numbers_of(&application).await.map_err(&fault)?;
-    match held.first() {
-        Some(number) => Ok(*number),
-        None => rent(tropo, wish, &application, fault).await,
+        return Ok(named);
+    }
+    match (held, known.first()) {
+        (Some(number), _) => Ok(number),
+        (None, Some(application)) => rent(tropo, wish, application, fault).await,
+        (None, None) => {
+            let application = tropo.create_application(&settings).await.map_err(&fault)?;
+            rent(tropo, wish, &application, fault).await
+        }
     }
 }
 

@@ -107,7 +107,8 @@ pub enum Reason {
 }
 
 /// A caller ID with which no call is put through. It may be forged, so the caller hears what anybody hears whose call is
-/// not answered: nobody finds out by it whose mask it is, nor what is a mask.
+/// not answered: nobody finds out by it whose mask it is. Whoever has a mask of their own finds out what is a mask, by whether
+/// their phone rings for a call that shows it; a mask is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unbelievable {
     /// The real number that the mask hides.

@@ -189,6 +189,8 @@ impl Newest {
 struct RefusedInHour {
     hour: DateTime<Utc>,
     listed: u32,
+    /// Of callers who were refused for the first time, which are listed beside the others.
+    first: u32,
     counted: u32,
 }
 
@@ -298,12 +300,15 @@ impl CallBook {
         true
     }
 
-    /// Whether one more refused call to the mask is listed, or only counted.
-    pub fn list_refused(&mut self, mask: MaskId, at: DateTime<Utc>) -> Listed {
+    /// Whether one more refused call to the mask is listed, or only counted. The call by which a caller is barred has a
+    /// place of its own beside the others, so that forged calls do not hide from the owner whom to let in again.
+    pub fn list_refused(&mut self, mask: MaskId, decided: Decided, at: DateTime<Utc>) -> Listed {
         let of_mask = self.refused_in_hour.entry(mask).or_default();
         of_mask.turn_to(at);
-        if of_mask.listed < LISTED_AN_HOUR {
-            of_mask.listed += 1;
+        let is_first = matches!(decided, Decided::TurnedAway(Reason::CallerOverLimit | Reason::Loop));
+        let places = if is_first { &mut of_mask.first } else { &mut of_mask.listed };
+        if *places < LISTED_AN_HOUR {
+            *places += 1;
             return Listed::Yes;
         }
         of_mask.counted = of_mask.counted.saturating_add(1);
@@ -455,18 +460,25 @@ mod tests {
 
     #[test]
     fn past_so_many_refused_calls_an_hour_they_are_counted() {
+        const REJECTED: Decided = Decided::Rejected;
         let mut book = CallBook::default();
         book.note_listed(MASK, noon());
         book.note_listed(MASK, noon() - HOUR);
         for _ in 1..LISTED_AN_HOUR {
-            assert_eq!(book.list_refused(MASK, noon()), Listed::Yes);
+            assert_eq!(book.list_refused(MASK, REJECTED, noon()), Listed::Yes);
         }
         for calls in 1..4 {
             let at = noon() + TimeDelta::minutes(20);
-            assert_eq!(book.list_refused(MASK, at), Listed::Counted { hour: noon(), calls });
+            assert_eq!(book.list_refused(MASK, REJECTED, at), Listed::Counted { hour: noon(), calls });
         }
-        assert_eq!(book.list_refused(MaskId(Uuid::from_u128(3)), noon()), Listed::Yes);
-        assert_eq!(book.list_refused(MASK, noon() + HOUR), Listed::Yes);
+        assert_eq!(book.list_refused(MaskId(Uuid::from_u128(3)), REJECTED, noon()), Listed::Yes);
+        // Whoever is refused for the first time is listed beside them, up to as many.
+        let barred = Decided::TurnedAway(Reason::Loop);
+        for _ in 0..LISTED_AN_HOUR {
+            assert_eq!(book.list_refused(MASK, barred, noon()), Listed::Yes);
+        }
+        assert_eq!(book.list_refused(MASK, barred, noon()), Listed::Counted { hour: noon(), calls: 4 });
+        assert_eq!(book.list_refused(MASK, REJECTED, noon() + HOUR), Listed::Yes);
     }
 
     #[test]

@@ -217,9 +217,6 @@ async fn routed(proved: Proved, session: Session) -> String {
         caller: session.from.as_ref().and_then(Party::number),
     };
     let Proved { app, settings, key, .. } = proved;
-    if let Some(instruction) = app.answer_at_code_sender(&incoming.called) {
-        return document(&instruction, None);
-    }
     let begun = Instant::now();
     let decided = app.route_call(incoming, settings.decision_time).await;
     let outcome = match &decided {

@@ -143,7 +143,10 @@ async fn the_number_that_codes_come_from_is_no_mask_and_no_orphan_and_rings_nobo
     let app = TestApp::with(Options { work: false, ..Options::default() }).await;
     let (mut ada, number) = app.with_number("ada", REAL).await;
     let trace = app.simulator.call(CALLER, CODE_SENDER, "answered", 5).await;
-    assert!(trace["heard"].to_string().contains("This number only sends the codes of Maskline"), "{trace}");
+    assert!(
+        trace["heard"].to_string().contains("This number only sends verification codes for Maskline"),
+        "{trace}"
+    );
     assert_eq!(trace["rang"], json!([]));
     let refused = ada.submit("/numbers/new", "/numbers", &[("number", CODE_SENDER)]).await;
     assert!(refused.status == 422 && refused.words().contains("cannot be used here"), "{}", refused.words());

@@ -65,7 +65,7 @@ impl Directory {
         change(&mut self.map.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Map) -> T) -> T {
+    fn look<T>(&self, look: impl FnOnce(&Map) -> T) -> T {
         look(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }
 

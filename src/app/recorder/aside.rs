@@ -1,6 +1,7 @@
 //! Records about calls that are not there yet: another server may still have those on its disk.
 //!
-//! The carrier can tell of calls that nobody knows without end, so that no more than so many wait, and none for ever.
+//! The carrier can tell of calls that nobody knows without end, so that their number is bounded, and each waits a
+//! day at most, counted anew after a restart.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
