@@ -220,7 +220,7 @@ async fn more_half_sent_forms_than_the_process_may_have_descriptors_keep_no_call
     command.env("MASKLINE_LIMIT_REQUEST_SECONDS", "600").env("MASKLINE_LIMIT_REQUEST_BYTES_A_SECOND", "1");
     let mut running = Running::start(&mut command);
     running.until("ready").await;
-    running.until("descriptors=300").await;
+    running.until("connections=150").await;
     let mut silent = vec![];
     for round in 0..400 {
         silent.push(connected(house.address, &form("/sign-in", "Content-Length: 100\r\n")).await);
